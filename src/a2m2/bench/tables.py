@@ -1,0 +1,105 @@
+"""Put the figures of results folders into a Markdown file, between two marks.
+
+Example::
+
+    python -m a2m2.bench.tables docs/results.md --mark sets-timing-0 runs/sets_t0
+    python -m a2m2.bench.tables README.md --mark accuracy runs/sets_t1 runs/sequences_t1 --short
+
+The file holds ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from a2m2.checks import write_text_atomic
+from a2m2.errors import RecordError
+from a2m2.eval.stats import Summary, read_summary
+from a2m2.records import RunRecord, read_run
+
+
+def markdown(folder: Path, *, short: bool = False) -> str:
+    """Accuracy, paired differences to the first method, and alignment truth of one results folder."""
+    run, summary = read_run(folder), read_summary(folder)
+    parts = [_heading(run, folder.name), _accuracy(run, summary)]
+    if not short:
+        parts.append(_pairs(summary))
+        if summary.alignment:
+            parts.append(_alignment(summary))
+    return "\n\n".join(parts)
+
+
+def insert(text: str, name: str, content: str) -> str:
+    """``text`` with ``content`` between the marks of ``name``."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise RecordError(
+            f"expected the marks '{begin}' and '{end}' in the file; add them where the table shall be"
+        )
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def _heading(run: RunRecord, name: str) -> str:
+    splits = " + ".join(run.splits) or "all clips"
+    return (
+        f"**{name}** ({splits}): {run.way}-way {run.shot}-shot, {run.query} quer{'y' if run.query == 1 else 'ies'} a "
+        f"class, {run.episodes:,} episodes, seed {run.seed}, {len(run.videos):,} clips, chance {100 / run.way:.0f} %; "
+        f"backbone {run.config['backbone']['source']}, fitted on {run.fit}."
+    )
+
+
+def _accuracy(run: RunRecord, summary: Summary) -> str:
+    lines = ["| method | accuracy % | what it is |", "|---|---|---|"]
+    for name, figures in sorted(summary.methods.items(), key=lambda item: -item[1].accuracy):
+        value = _percent(figures.accuracy, figures.interval95)
+        lines.append(f"| `{name}` | {value} | {run.methods[name]} |")
+    return "\n".join(lines)
+
+
+def _pairs(summary: Summary) -> str:
+    first = next(iter(summary.methods))
+    lines = [f"| `{first}` minus | points, paired |", "|---|---|"]
+    lines += [
+        f"| `{p.b}` | {_percent(p.difference, p.interval95, sign='+')} |"
+        for p in summary.pairs
+        if p.a == first
+    ]
+    return "\n".join(lines)
+
+
+def _alignment(summary: Summary) -> str:
+    lines = [
+        "| alignment truth, % of mass on the same sub-action | non-idle frames | all frames |",
+        "|---|---|---|",
+    ]
+    for name, shares in summary.alignment.items():
+        cells = [_percent(shares[kind]["share"], shares[kind]["interval95"]) for kind in ("non_idle", "all")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _percent(value: float, half_width: float, *, sign: str = "") -> str:
+    return f"{100 * value:{sign}.2f} ± {100 * half_width:.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.tables", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("file", type=Path, help="Markdown file with the marks")
+    parser.add_argument("folders", type=Path, nargs="+", help="results folders of a2m2 evaluate")
+    parser.add_argument("--mark", required=True, help="name of the marks")
+    parser.add_argument("--short", action="store_true", help="accuracies only")
+    options = parser.parse_args(arguments)
+    content = "\n\n".join(markdown(folder, short=options.short) for folder in options.folders)
+    text = options.file.read_text(encoding="utf-8")
+    write_text_atomic(options.file, insert(text, options.mark, content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Small checks of the places a user names: folders to read from, folders and files to write to.
+
+Nothing here reads videos or tensors. Every failure is an error of :mod:`a2m2.errors` with one line that names
+the place, the cause in plain words, and what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from a2m2.errors import DataError, OutputError
+
+_WRITE_FAILURES: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", "free some space or choose another place"),
+    errno.EDQUOT: ("your disk quota is used up", "free some space or choose another place"),
+    errno.EFBIG: (
+        "the file is larger than the limit set for files",
+        "raise the limit (ulimit -f) and try again",
+    ),
+    errno.EROFS: ("the file system is read-only", "choose another place"),
+    errno.EACCES: ("you may not write there", "change the permissions or choose another place"),
+    errno.EPERM: ("you may not write there", "change the permissions or choose another place"),
+    errno.EISDIR: ("it is a folder", "give the name of a file"),
+    errno.ENOTDIR: ("a part of the path is a file", "give a path whose parents are folders"),
+    errno.EEXIST: ("a part of the path is a file", "give a path whose parents are folders"),
+    errno.ENAMETOOLONG: ("the name is too long", "give a shorter one"),
+    errno.EIO: ("the device reported a fault", "check the disk or choose another place"),
+}
+
+
+def existing_folder(path: str | Path) -> Path:
+    """``path`` as a folder that exists.
+
+    Raises:
+        DataError: it does not exist (a neighbour with a similar name is suggested) or is a file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise DataError(f"{path} is a file; give a folder")
+    raise DataError(f"no folder {path}; {nearest_path(path) or 'check the path'}")
+
+
+def nearest_path(path: Path) -> str:
+    """``did you mean ...?`` for the entry beside a missing ``path`` whose name is most alike, else empty."""
+    try:
+        neighbours = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return ""
+    nearest = difflib.get_close_matches(path.name, neighbours, n=1)
+    return f"did you mean {path.parent / nearest[0]}?" if nearest else ""
+
+
+def output_folder(path: str | Path, *, marker: str | None = None) -> Path:
+    """A folder to write results into; made, parents included, when it does not exist.
+
+    Args:
+        path: the folder.
+        marker: name of a file that marks a folder as one of ours, for example ``run.json``. A folder that
+            holds other things but not this file is refused, so that a mistyped path never mixes with foreign
+            files. None accepts any folder.
+
+    Raises:
+        OutputError: ``path`` is a file, holds foreign files, or cannot be written to.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} is a file; give a folder")
+    probe = path / f".tmp-{secrets.token_hex(8)}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Only trying tells: permission bits say nothing about read-only mounts, quotas, or the super-user.
+        probe.touch()
+        probe.unlink()
+        foreign = marker is not None and not (path / marker).exists() and _is_filled(path)
+    except OSError as error:
+        raise write_failure(path, error) from error
+    if foreign:
+        raise OutputError(f"{path} holds files but no {marker}; give a new or an empty folder")
+    return path
+
+
+def _is_filled(folder: Path) -> bool:
+    return any(not entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def write_failure(path: Path, error: OSError) -> OutputError:
+    """The error to show when writing ``path`` failed with ``error``."""
+    unknown = ((error.strerror or type(error).__name__).lower(), "check the place and try again")
+    cause, cure = _WRITE_FAILURES.get(error.errno or 0, unknown)
+    return OutputError(f"cannot write {path}: {cause}; {cure}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it takes the place of ``path`` when the block ends well.
+
+    Readers see the old file or the whole new one, never a part. When the block fails in any way, an interrupt
+    included, the temporary file is removed and ``path`` is left as it was. Missing parent folders are made.
+    The temporary name is hidden and keeps the suffix, since some writers choose their format by it.
+
+    Raises:
+        OutputError: the file could not be written. An ``OSError`` about another file passes through
+            unchanged.
+    """
+    path = Path(path)
+    temporary = path.parent / f".tmp-{secrets.token_hex(8)}{path.suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and _concerns(error, temporary, path, *path.parents):
+            raise write_failure(path, error) from error
+        raise
+
+
+def _concerns(error: OSError, *ours: Path) -> bool:
+    """Whether ``error`` is about one of ``ours``; a full disk names no file, and is told by its number."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return error.errno in _WRITE_FAILURES
+    return Path(os.fsdecode(error.filename)) in ours
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with ``\\n`` line ends (the same bytes on every system), whole or not at all.
+
+    Raises:
+        OutputError: see :func:`atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

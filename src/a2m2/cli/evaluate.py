@@ -1,0 +1,101 @@
+"""``a2m2 evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, Threads, as_overrides
+from a2m2.cli.progress import show_progress
+
+
+def evaluate(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", help="Folder ROOT/[SPLIT/]CLASS/clip.ext or a manifest CSV.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Transformers folder, hub name, motion-filters, or random:NAME.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Split to test on; repeat to pool several.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method to run; repeat for several.")] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="Backbone stage: mid, last or a number; repeat to join several.")
+    ] = None,
+    way: Annotated[
+        int | None, typer.Option(help="Classes an episode. [default: 5]", show_default=False)
+    ] = None,
+    shot: Annotated[
+        int | None, typer.Option(help="Labelled clips a class. [default: 1]", show_default=False)
+    ] = None,
+    query: Annotated[
+        int | None, typer.Option(help="Clips to recognise a class. [default: 1]", show_default=False)
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Number of episodes. [default: 10000]", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the episodes. [default: 0]", show_default=False)
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help="What reduction and mean come from: auto, train, supports, transductive."),
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="Alignment pictures to keep for the report.")] = 4,
+    config: Config = None,
+    overrides: Overrides = None,
+    cache: Cache = None,
+    threads: Threads = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Test methods on few-shot episodes drawn from a folder of clips.
+
+    Feature maps and descriptors are computed once a video and kept; a second run with other methods, shots or
+    episodes decodes nothing. Needs no training: without a train split the reduction is fitted on each episode's
+    supports.
+
+    Examples:
+
+        a2m2 evaluate --data my_clips --backbone facebook/dinov2-small --shot 5 --out runs/my_clips
+
+        a2m2 evaluate --data synth --split val --split test --method a2m2_net --method diagonal -o runs/pooled
+
+        a2m2 evaluate --data synth --set a2.order_prior=0.3 --set a2.order_axis=progress -o runs/order --dry-run
+    """
+    from a2m2.config import load
+    from a2m2.settings import EvaluateSettings
+
+    stages = [int(name) if name.lstrip("-").isdigit() else name for name in stage or []]
+    settings = load(
+        EvaluateSettings,
+        config,
+        [
+            *as_overrides("", data=data, split=split, methods=method, fit=fit),
+            *as_overrides("backbone", source=backbone),
+            *as_overrides("m2", stages=stages),
+            *as_overrides("protocol", way=way, shot=shot, query=query, episodes=episodes, seed=seed),
+            *(overrides or []),
+        ],
+    )
+    from a2m2.cli.tables import print_accuracy, print_plan
+    from a2m2.eval.evaluate import evaluate as run
+    from a2m2.eval.evaluate import plan
+
+    if dry_run:
+        print_plan(settings, plan(settings, cache=cache))
+        return
+    with show_progress() as progress:
+        result = run(
+            settings, out=out, cache=cache, progress=progress, num_threads=threads, num_pictures=pictures
+        )
+    print_accuracy(result.run, result.summary)
+    if out is not None:
+        typer.echo(f"\nresults in {out}; draw them with: a2m2 report {out}")

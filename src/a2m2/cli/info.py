@@ -1,0 +1,98 @@
+"""``a2m2 info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def info(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A results folder, a data set, or a video; nothing for the installation.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Say what something is: the installation, a results folder, a data set or a video.
+
+    Examples:
+
+        a2m2 info
+
+        a2m2 info runs/one_shot
+
+        a2m2 info my_clips
+
+        a2m2 info my_clips/jump/003.mp4
+    """
+    if path is None:
+        _installation()
+    elif (path / "run.json").is_file():
+        _results(path)
+    elif path.is_file() and path.suffix.lower() != ".csv":
+        _video(path)
+    else:
+        _dataset(path)
+
+
+def _installation() -> None:
+    from a2m2.data.cache import default_cache
+    from a2m2.methods import METHODS
+    from a2m2.versions import versions
+
+    for name, version in versions().items():
+        typer.echo(f"{name:<14}{version}")
+    cache = default_cache()
+    files = [file for file in cache.rglob("*") if file.is_file()] if cache.is_dir() else []
+    size = sum(file.stat().st_size for file in files)
+    typer.echo(f"cache         {cache}: {len(files)} files, {size / 1e6:.1f} MB; delete it whenever you like")
+    typer.echo("methods")
+    for name, builder in METHODS.items():
+        typer.echo(f"  {name:<22}{(builder.__doc__ or '').strip().splitlines()[0]}")
+
+
+def _results(folder: Path) -> None:
+    from a2m2.cli.tables import print_accuracy
+    from a2m2.eval.stats import read_summary
+    from a2m2.records import read_run
+
+    run = read_run(folder)
+    print_accuracy(run, read_summary(folder))
+    typer.echo(
+        f"backbone {run.config['backbone']['source']}, weights {run.weights_digest}, fitted on {run.fit}"
+    )
+    typer.echo(f"config {run.config_digest}, data {run.data_digest}, episodes {run.episodes_digest}")
+    typer.echo(", ".join(f"{name} {version}" for name, version in run.versions.items()))
+
+
+def _video(path: Path) -> None:
+    from a2m2.video import probe
+
+    video = probe(path)
+    typer.echo(
+        f"{path}: {video.num_frames} frames, {video.duration_seconds:.3f} s, {video.width}×{video.height}, "
+        f"{video.codec}, {video.average_fps:.3f} frames/s"
+        f"{', variable rate' if video.is_variable_rate else ''}"
+        f"{f', rotation {video.rotation}° applied' if video.rotation else ''}"
+    )
+
+
+def _dataset(path: Path) -> None:
+    from collections import Counter
+
+    from a2m2.data import load_dataset
+
+    dataset = load_dataset(path)
+    typer.echo(f"{dataset.name}: {len(dataset)} clips, {len(dataset.classes)} classes")
+    for split in dataset.splits or ("",):
+        part = dataset.select([split]) if split else dataset
+        counts = Counter(video.class_name for video in part.videos)
+        fewest = min(counts, key=lambda name: (counts[name], name))
+        annotated = sum(video.annotation is not None for video in part.videos)
+        typer.echo(
+            f"{split or 'no splits'}: {len(part)} clips, {len(counts)} classes, "
+            f"{counts[fewest]} to {max(counts.values())} clips a class (fewest: {fewest}), {annotated} with annotation"
+        )

@@ -1,0 +1,74 @@
+"""The ``a2m2`` command and what happens to its errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+from click.exceptions import ClickException
+
+from a2m2 import __version__
+from a2m2.checks import write_failure
+from a2m2.cli.compare import compare
+from a2m2.cli.demo import demo
+from a2m2.cli.evaluate import evaluate
+from a2m2.cli.info import info
+from a2m2.cli.report import report
+from a2m2.cli.synth import synth
+from a2m2.errors import A2M2Error
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Few-shot action recognition in video.
+
+    From one to five labelled clips a class to recognition of new ones: second-order moments of any backbone's
+    features at several temporal scales, aligned by exact optimal transport (A²M²-Net, arXiv 2509.17638).
+    """,
+    epilog="Start with: `a2m2 demo`. Every command shows examples with --help.",
+)
+for command in (demo, synth, evaluate, compare, report, info):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"a2m2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and stop.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """Run the command; an error a user can mend is one line on stderr and exit status 1, Ctrl-C is 130."""
+    try:
+        status = app(standalone_mode=False)
+    except ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("\nstopped; what was finished is kept and the same command continues from it", err=True)
+        status = 130
+    except A2M2Error as error:
+        typer.echo(f"error: {error}", err=True)
+        status = 1
+    except BrokenPipeError:
+        # The reader of our output went away (a2m2 info | head): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        place = Path(os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output")
+        typer.echo(f"error: {write_failure(place, error)}", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)

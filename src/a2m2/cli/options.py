@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file with settings; see configs/.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one setting: section.key=value. Repeatable.", show_default=False),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Threads to use; all cores when not given. Results do not depend on it."
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder for cached features; $A2M2_CACHE or ~/.cache/a2m2 when not given."),
+]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that were given on the command line: not None and not empty."""
+    return {key: value for key, value in values.items() if value not in (None, [], ())}
+
+
+def as_overrides(section: str, **values: Any) -> list[str]:
+    """``section.key=value`` for each value given, in the form that :func:`a2m2.config.load` takes."""
+    import yaml
+
+    prefix = f"{section}." if section else ""
+    lines = []
+    for key, value in given(**values).items():
+        text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+        lines.append(f"{prefix}{key}={text}")
+    return lines

@@ -1,0 +1,32 @@
+"""``a2m2 report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Results folders of 'a2m2 evaluate'.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page; report.html in the first folder by default.")
+    ] = None,
+) -> None:
+    """Draw results as one self-contained HTML page.
+
+    It is made from the records alone: no weights, no videos, no network.
+
+    Examples:
+
+        a2m2 report runs/one_shot
+
+        a2m2 report runs/one_shot runs/five_shot --out page.html
+    """
+    from a2m2.report import build_report
+
+    page = build_report(folders, out if out is not None else folders[0] / "report.html")
+    typer.echo(f"report: {page}")

@@ -1,0 +1,129 @@
+"""Typed, flat configuration: one class a section, a doc line a field, unknown keys refused.
+
+A configuration is built from defaults, then a YAML file, then ``--set section.key=value`` overrides, in that
+order. What came out is saved beside the results together with its digest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from a2m2.errors import ConfigError
+
+
+class Section(BaseModel):
+    """Base of every configuration class: frozen, strict about names, described by its field docs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def build(cls, values: Mapping[str, Any] | None = None, *, source: str = "configuration") -> Self:
+        """Check ``values`` and return the section; raise :class:`ConfigError` naming the key at fault."""
+        try:
+            return cls.model_validate(dict(values or {}))
+        except ValidationError as error:
+            raise ConfigError(f"{source}: {_explain(error, cls)}") from None
+
+    def digest(self) -> str:
+        """16 hex digits that name this configuration."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def load(
+    cls: type[SectionT], path: Path | None = None, overrides: Iterable[str] = (), **values: Any
+) -> SectionT:
+    """Build a ``cls`` from ``values``, a YAML file and ``a.b=c`` overrides; the later wins.
+
+    Args:
+        cls: the configuration class.
+        path: YAML file with a mapping at its top, or None.
+        overrides: strings ``section.key=value``; the value is read as YAML.
+        values: top-level keys that come before the file; a nested key takes a mapping.
+
+    Raises:
+        ConfigError: unreadable file, unknown key (the nearest known one is named) or a bad value.
+    """
+    merged: dict[str, Any] = dict(values)
+    source = "configuration"
+    if path is not None:
+        source = str(path)
+        _merge(merged, read_yaml(path))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(
+                f"--set {override}: expected section.key=value, for example --set a2.order_prior=0.3"
+            )
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {override}: the value is not readable as YAML; quote it") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        _merge(merged, value)
+        source = f"{source}, --set {key}" if path is not None else f"--set {key}"
+    return cls.build(merged, source=source)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, empty for an empty file."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file {path}; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{path} is not valid YAML{where}; correct the file") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top, got a {type(content).__name__}")
+    return content
+
+
+def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(error: ValidationError, cls: type[BaseModel]) -> str:
+    """The first problem in one line, with the nearest known key where a key is unknown."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    name = ".".join(location) or "the top level"
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(cls, location[:-1])
+        nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
+        hint = f"did you mean '{'.'.join([*location[:-1], nearest[0]])}'?" if nearest else "remove it"
+        return f"unknown key '{name}'; {hint}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]} (got {first['input']!r})"
+
+
+def _keys_at(cls: type[BaseModel], location: list[str]) -> list[str]:
+    for part in location:
+        field = cls.model_fields.get(part)
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            return []
+        cls = field.annotation
+    return list(cls.model_fields)

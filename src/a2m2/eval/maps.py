@@ -1,0 +1,186 @@
+"""Feature maps of videos, computed once and kept: the first cache point.
+
+A map is stored in half precision under a key made of everything upstream of it: the backbone's weights, the stage,
+the frames taken and how they were resized, and the video's bytes. Maps are always read back from the store, so a
+result does not depend on whether they were there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from a2m2.data import VideoRecord
+from a2m2.data.store import FeatureStore
+from a2m2.errors import DataError, DecodeError
+from a2m2.nn import Backbone
+from a2m2.settings import Stage, VideoSettings
+from a2m2.structures import Clip
+from a2m2.video import prepare, read_many
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``."""
+
+POOLED = "pooled"
+"""Stage name for the spatial mean of the backbone's last map."""
+
+_KIND = "maps"
+_FORMAT = 1
+_BATCH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ClipMaps:
+    """What a backbone saw in one clip.
+
+    Attributes:
+        maps: one ``(time, channel, height, width)`` float32 map a stage.
+        pts_seconds: ``(time,)`` float64 presentation times of the sampled frames.
+        duration_seconds: length of the video.
+    """
+
+    maps: tuple[Float[Tensor, "time channel height width"], ...]
+    pts_seconds: Float[Tensor, "time"]
+    duration_seconds: float
+
+
+def backbone_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """The stages to ask a backbone for, so that all of ``stages`` can be made."""
+    asked = ["last" if stage == POOLED else stage for stage in stages]
+    return tuple(dict.fromkeys(asked))
+
+
+class MapBank:
+    """Maps of a set of videos at several stages.
+
+    Args:
+        store: where maps are kept.
+        backbone: built for ``backbone_stages(stages)``.
+        settings: which frames, and their size.
+        stages: the stages that will be asked for.
+    """
+
+    def __init__(
+        self, store: FeatureStore, backbone: Backbone, settings: VideoSettings, stages: Sequence[Stage]
+    ) -> None:
+        self.store = store
+        self.backbone = backbone
+        self.settings = settings
+        self.stages = tuple(dict.fromkeys(stages))
+        self._asked = backbone_stages(self.stages)
+
+    def key(self, stage: Stage) -> str:
+        """Digest of everything but the video that a stage's map depends on."""
+        parts = {
+            "backbone": self.backbone.digest(),
+            "stage": stage,
+            "video": self.settings.model_dump(mode="json"),
+            "format": _FORMAT,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+    def missing(self, videos: Sequence[VideoRecord], digests: Sequence[str]) -> list[int]:
+        """Positions of the videos that lack a map."""
+        keys = [self.key(stage) for stage in self.stages]
+        return [
+            index
+            for index in range(len(videos))
+            if not all(self.store.contains(_KIND, key, digests[index]) for key in keys)
+        ]
+
+    def embed(
+        self,
+        videos: Sequence[VideoRecord],
+        digests: Sequence[str],
+        *,
+        progress: Progress | None = None,
+        num_workers: int = 2,
+    ) -> None:
+        """Compute and store what is missing. Interrupted, it continues where it stopped.
+
+        Args:
+            videos: the videos.
+            digests: content digest of each.
+            progress: told after every batch.
+            num_workers: decoding threads.
+
+        Raises:
+            DataError: videos that cannot be decoded, all of them named in one message at the end; the others
+                are stored by then.
+        """
+        todo = self.missing(videos, digests)
+        broken: list[DecodeError] = []
+        clips = read_many(
+            [videos[index].path for index in todo],
+            num_frames=self.settings.num_frames,
+            policy=self.settings.policy,
+            num_workers=num_workers,
+        )
+        positions = iter(todo)
+        done = 0
+        while batch := list(islice(zip(positions, clips, strict=False), _BATCH)):
+            good = []
+            for index, (_, clip) in batch:
+                if isinstance(clip, DecodeError):
+                    broken.append(clip)
+                else:
+                    good.append((digests[index], clip))
+            if good:
+                self._embed_batch(good)
+            done += len(batch)
+            if progress is not None:
+                progress("embedding clips", done, len(todo))
+        if broken:
+            raise _broken_videos(broken)
+
+    @torch.inference_mode()
+    def _embed_batch(self, batch: Sequence[tuple[str, Clip]]) -> None:
+        size = {"resize": self.settings.resize, "crop": self.settings.crop}
+        frames = torch.stack([prepare(clip.frames, **size) for _, clip in batch])
+        maps = dict(zip(self._asked, self.backbone(frames), strict=True))
+        if POOLED in self.stages:
+            maps[POOLED] = maps["last"].mean((-2, -1), keepdim=True)
+        for stage in self.stages:
+            key = self.key(stage)
+            for position, (digest, clip) in enumerate(batch):
+                tensors = {
+                    "map": maps[stage][position].to(torch.float16).contiguous(),
+                    "pts_seconds": clip.pts_seconds.double(),
+                    "duration_seconds": torch.tensor(clip.duration_seconds, dtype=torch.float64),
+                }
+                self.store.put(_KIND, key, digest, tensors)
+
+    def load(self, digest: str, stages: Sequence[Stage]) -> ClipMaps:
+        """The maps of an embedded video.
+
+        Raises:
+            DataError: the video was not embedded, or its maps were removed meanwhile.
+        """
+        found = []
+        for stage in stages:
+            tensors = self.store.get(_KIND, self.key(stage), digest)
+            if tensors is None:
+                raise DataError(
+                    f"the cached maps of video {digest} disappeared from {self.store.root}; run again"
+                )
+            found.append(tensors)
+        return ClipMaps(
+            tuple(tensors["map"].float() for tensors in found),
+            found[0]["pts_seconds"],
+            float(found[0]["duration_seconds"]),
+        )
+
+
+def _broken_videos(broken: Sequence[DecodeError]) -> DataError:
+    if len(broken) == 1:
+        return DataError(str(broken[0]))
+    named = "; ".join(f"{error.path}: {error.cause}" for error in broken[:3])
+    more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
+    return DataError(f"{len(broken)} videos cannot be decoded: {named}{more}; replace or remove them")

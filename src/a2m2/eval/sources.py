@@ -1,0 +1,58 @@
+"""Where an episode's descriptors come from.
+
+Either every video was described beforehand with one fit, and an episode gathers; or the fit is made anew on each
+episode's supports, as for someone who has nothing but the supports.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+from a2m2.eval.describe import concatenate, describe, fit_clips
+from a2m2.eval.maps import MapBank
+from a2m2.settings import M2Settings
+from a2m2.structures import Descriptors
+
+
+class DescriptorSource(ABC):
+    """Gives the descriptors of an episode's videos."""
+
+    @abstractmethod
+    def episode(self, support: Sequence[int], query: Sequence[int]) -> tuple[Descriptors, Descriptors]:
+        """Descriptors of the support and of the query videos, given by their positions in the run's list."""
+
+
+class FixedSource(DescriptorSource):
+    """All videos described beforehand."""
+
+    def __init__(self, descriptors: Descriptors) -> None:
+        self.descriptors = descriptors
+
+    def episode(self, support: Sequence[int], query: Sequence[int]) -> tuple[Descriptors, Descriptors]:
+        return self.descriptors[torch.tensor(support)], self.descriptors[torch.tensor(query)]
+
+
+class SupportFitSource(DescriptorSource):
+    """Reduction and mean descriptor fitted on the supports of each episode.
+
+    Args:
+        bank: maps of all videos, embedded.
+        digests: content digest of each video of the run.
+        settings: the representation.
+    """
+
+    def __init__(self, bank: MapBank, digests: Sequence[str], settings: M2Settings) -> None:
+        self.bank = bank
+        self.digests = digests
+        self.settings = settings
+
+    def episode(self, support: Sequence[int], query: Sequence[int]) -> tuple[Descriptors, Descriptors]:
+        stages = self.settings.stages
+        supports = [self.bank.load(self.digests[index], stages) for index in support]
+        queries = [self.bank.load(self.digests[index], stages) for index in query]
+        fit = fit_clips(self.settings, lambda: supports)
+        described = [list(describe(self.settings, fit, clips)) for clips in (supports, queries)]
+        return concatenate(described[0]), concatenate(described[1])

@@ -1,0 +1,147 @@
+"""A method is a representation and a matcher, built by a plain function.
+
+``METHODS`` names them. To add one, write a function that takes the settings and returns a :class:`Method`, and either
+put it in the dictionary or name it as ``package.module:function`` wherever a method name is accepted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from a2m2.errors import ConfigError
+from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
+from a2m2.settings import A2Settings, M2Settings
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named pair.
+
+    Attributes:
+        description: one line for tables.
+        m2: what descriptors the matcher reads.
+        matcher: scores queries against supports.
+    """
+
+    description: str
+    m2: M2Settings
+    matcher: Matcher
+
+
+MethodBuilder = Callable[[M2Settings, A2Settings], Method]
+
+
+def a2m2_net(m2: M2Settings, a2: A2Settings) -> Method:
+    """A²M²-Net (arXiv 2509.17638): multi-scale second-order moments, aligned by exact optimal transport."""
+    return Method(f"{_order(m2)} moments, exact optimal transport{_options(a2)}", m2, _a2_matcher(a2))
+
+
+def a2_first_order(m2: M2Settings, a2: A2Settings) -> Method:
+    """The A² matcher on window means: what alignment does without second order."""
+    first = m2.model_copy(update={"order": "first"})
+    return Method(f"first-order moments, exact optimal transport{_options(a2)}", first, _a2_matcher(a2))
+
+
+def diagonal(m2: M2Settings, a2: A2Settings) -> Method:
+    """The same descriptors compared index by index: what A² is without alignment."""
+    return Method(f"{_order(m2)} moments, no alignment", m2, DiagonalMatcher(temperature=a2.temperature))
+
+
+def diagonal_first_order(m2: M2Settings, a2: A2Settings) -> Method:
+    """Window means compared index by index."""
+    first = m2.model_copy(update={"order": "first"})
+    return Method("first-order moments, no alignment", first, DiagonalMatcher(temperature=a2.temperature))
+
+
+def protonet(m2: M2Settings, a2: A2Settings) -> Method:
+    """ProtoNet (arXiv 1703.05175) on the mean second-order descriptor, cosine."""
+    return Method(f"mean of {_order(m2)} moments, cosine", m2, ProtoNetMatcher(temperature=a2.temperature))
+
+
+def protonet_euclidean(m2: M2Settings, a2: A2Settings) -> Method:
+    """ProtoNet (arXiv 1703.05175) on the mean second-order descriptor, squared Euclidean distance."""
+    return Method(f"mean of {_order(m2)} moments, Euclidean", m2, ProtoNetMatcher(metric="euclidean"))
+
+
+def protonet_first_order(m2: M2Settings, a2: A2Settings) -> Method:
+    """ProtoNet on the mean of the reduced features, cosine."""
+    first = m2.model_copy(update={"order": "first"})
+    return Method("mean of first-order moments, cosine", first, ProtoNetMatcher(temperature=a2.temperature))
+
+
+def mean_feature(m2: M2Settings, a2: A2Settings) -> Method:
+    """Mean of the backbone's last map over space and time, cosine: what practitioners do today."""
+    plain = M2Settings(
+        stages=("pooled",),
+        order="first",
+        calibration="none",
+        components=None,
+        scales=((1, 1),),
+        center=False,
+    )
+    return Method("mean feature of the last map, cosine", plain, ProtoNetMatcher(temperature=a2.temperature))
+
+
+METHODS: dict[str, MethodBuilder] = {
+    "a2m2_net": a2m2_net,
+    "a2_first_order": a2_first_order,
+    "diagonal": diagonal,
+    "diagonal_first_order": diagonal_first_order,
+    "protonet": protonet,
+    "protonet_euclidean": protonet_euclidean,
+    "protonet_first_order": protonet_first_order,
+    "mean_feature": mean_feature,
+}
+
+
+def find_method(name: str) -> MethodBuilder:
+    """The builder called ``name``: a key of ``METHODS``, or ``package.module:function`` of an outsider.
+
+    Raises:
+        ConfigError: no such method; the nearest name is given.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    module_name, colon, function_name = name.partition(":")
+    if not colon:
+        nearest = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.0)[0]
+        raise ConfigError(f"unknown method '{name}'; did you mean '{nearest}'? Known: {', '.join(METHODS)}")
+    try:
+        builder = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"method '{name}' cannot be imported ({error}); expected package.module:function"
+        ) from None
+    if not callable(builder):
+        raise ConfigError(f"method '{name}' is not a function; expected one that takes the settings")
+    return builder
+
+
+def _a2_matcher(a2: A2Settings) -> A2Matcher:
+    return A2Matcher(
+        weights=a2.weights,
+        weight_source=a2.weight_source,
+        sharpness=a2.sharpness,
+        shots=a2.shots,
+        order_prior=a2.order_prior,
+        order_axis=a2.order_axis,
+        temperature=a2.temperature,
+        num_threads=1,
+    )
+
+
+def _order(m2: M2Settings) -> str:
+    return f"{m2.order}-order"
+
+
+def _options(a2: A2Settings) -> str:
+    """What differs from the plain matcher, for the one-line description."""
+    parts = []
+    if a2.weights != "cross_reference":
+        parts.append(f"{a2.weights} weights")
+    if a2.order_prior > 0:
+        parts.append(f"order prior {a2.order_prior:g} on {a2.order_axis}")
+    return f" ({', '.join(parts)})" if parts else ""

@@ -1,0 +1,80 @@
+"""The one signature of all backbones: frames in, feature maps of chosen stages out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from a2m2.nn.digest import tensors_digest
+from a2m2.nn.sources import Normalisation
+
+Frames = Float[Tensor, "batch time 3 height width"]
+StageMaps = tuple[Float[Tensor, "batch time channel height width"], ...]
+
+
+class Backbone(nn.Module):
+    """Base of all backbones.
+
+    Attributes:
+        stages: names of the stages, ``mid``, ``last`` or the number of a hidden state, one a map.
+        channels: number of channels of each stage's map.
+        image_size: height and width the weights were made for, or None where any size is as good.
+        normalisation: what is done to pixels first.
+    """
+
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(
+        self,
+        *,
+        stages: tuple[str, ...],
+        channels: tuple[int, ...],
+        image_size: tuple[int, int] | None,
+        normalisation: Normalisation,
+    ) -> None:
+        super().__init__()
+        self.stages = stages
+        self.channels = channels
+        self.image_size = image_size
+        self.normalisation = normalisation
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(normalisation, name))[:, None, None]
+            self.register_buffer(f"_{name}", values, persistent=False)
+
+    def forward(self, frames: Frames) -> StageMaps:
+        """Feature maps ``(batch, time, channel, height, width)`` of every stage.
+
+        Args:
+            frames: RGB in [0, 1].
+
+        Raises:
+            ValueError: not frames, or of a size that the architecture cannot take.
+        """
+        if frames.ndim != 5 or frames.shape[2] != 3 or not frames.is_floating_point():
+            raise ValueError(
+                "expected float frames (batch, time, 3, height, width) in [0, 1], "
+                f"got {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}"
+            )
+        return self.maps((frames * self.normalisation.gain - self._mean) / self._std)
+
+    def maps(self, pixels: Frames) -> StageMaps:
+        """Maps of normalised pixels."""
+        raise NotImplementedError(f"{type(self).__name__} must define maps")
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever else than the weights decides what the maps are, as JSON can hold it."""
+        raise NotImplementedError(f"{type(self).__name__} must define settings")
+
+    def digest(self) -> str:
+        """16 hex digits that name weights and settings, whatever the stages; cached maps are keyed by it."""
+        normalisation = self.normalisation
+        common = {
+            "mean": normalisation.mean,
+            "std": normalisation.std,
+            "gain": normalisation.gain,
+        }
+        return tensors_digest(self.state_dict(), common | self.settings())

@@ -1,0 +1,5 @@
+"""One self-contained HTML page from the records of one or several evaluations; never torch, never video."""
+
+from a2m2.report.page import build_report
+
+__all__ = ["build_report"]

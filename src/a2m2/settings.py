@@ -1,0 +1,121 @@
+"""The sections of an evaluation's configuration. Every field's doc line is its help text.
+
+Whether a default is the paper's, inferred from its authors' earlier work, or our choice stands in
+docs/method-choices.md.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from a2m2.config import Section
+
+Stage = str | int
+FitSource = Literal["auto", "train", "supports", "transductive"]
+
+
+class VideoSettings(Section):
+    """Which frames are read and how large they are."""
+
+    num_frames: int = Field(default=8, ge=1)
+    """Frames sampled from each clip."""
+    policy: Literal["segment_center", "uniform"] = "segment_center"
+    """Which frames: the centre of each of num_frames equal segments, or evenly spaced with both ends."""
+    resize: int = Field(default=224, ge=8)
+    """Short side after resizing, in pixels."""
+    crop: int = Field(default=224, ge=8)
+    """Side of the centre crop, in pixels; at most resize."""
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> VideoSettings:
+        if self.crop > self.resize:
+            raise ValueError(f"crop {self.crop} is larger than resize {self.resize}")
+        return self
+
+
+class BackboneSettings(Section):
+    """The network (or filter bank) that turns frames into feature maps."""
+
+    source: str = "motion-filters"
+    """A transformers folder, a hub name, 'motion-filters', or 'random:NAME' for random weights."""
+    last_stride: Literal[1, 2] = 2
+    """Stride of a ResNet's last stage; 1 keeps 14×14 maps at 224 px."""
+    random_seed: int = 0
+    """Seed of random weights."""
+
+
+class M2Settings(Section):
+    """The M² block: what descriptors a clip becomes."""
+
+    stages: tuple[Stage, ...] = ("mid",)
+    """Backbone stages: mid, last, pooled (spatial mean of last) or a hidden-state index; several are joined."""
+    order: Literal["first", "second"] = "second"
+    """Moment of each window: mean vector or covariance."""
+    calibration: Literal["none", "difference"] = "difference"
+    """Append the difference to the previous frame to every position, or nothing."""
+    components: int | None = Field(default=32, ge=1)
+    """Channels kept by the principal-component reduction of each stage; null for no reduction."""
+    scales: tuple[tuple[int, ...], ...] = ((1, 1), (2, 2), (4, 4))
+    """Windows over the sampled frames, each (window, stride[, spatial pool[, regions]])."""
+    newton_steps: int = Field(default=3, ge=1)
+    """Newton–Schulz steps of the matrix square root."""
+    scale_off_diagonal: bool = False
+    """Multiply off-diagonal entries by √2 when vectorising."""
+    center: bool = True
+    """Subtract the mean descriptor of the fitting clips before the cosine."""
+
+
+class A2Settings(Section):
+    """The A² module: how candidates are aligned."""
+
+    weights: Literal["cross_reference", "uniform", "softmax"] = "cross_reference"
+    """Mass of each candidate. (The learned gate needs training.)"""
+    weight_source: Literal["raw", "centred"] = "raw"
+    """Descriptors that the weights are computed on."""
+    sharpness: float = Field(default=5.0, gt=0)
+    """Sharpness κ of softmax weights."""
+    shots: Literal["per_video", "prototype", "union"] = "per_video"
+    """How several support clips of a class are used."""
+    order_prior: float = Field(default=0.0, ge=0)
+    """Weight λ of the distance in time or progress that is added to the cost; 0 for none."""
+    order_axis: Literal["time", "progress"] = "time"
+    """What the order prior measures on: time, or the share of motion that has passed."""
+    temperature: float = Field(default=12.5, gt=0)
+    """Scale τ of the scores."""
+
+
+class ProtocolSettings(Section):
+    """The few-shot tasks."""
+
+    way: int = Field(default=5, ge=2)
+    """Classes in an episode."""
+    shot: int = Field(default=1, ge=1)
+    """Labelled clips a class."""
+    query: int = Field(default=1, ge=1)
+    """Clips to recognise a class."""
+    episodes: int = Field(default=10_000, ge=1)
+    """Number of episodes."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the episodes."""
+
+
+class EvaluateSettings(Section):
+    """Everything that fixes an evaluation."""
+
+    data: str
+    """Folder ROOT/[SPLIT/]CLASS/clip.ext, or a manifest CSV."""
+    split: tuple[str, ...] = ("test",)
+    """Splits to test on, pooled; ignored by a folder without splits."""
+    methods: tuple[str, ...] = ("a2m2_net", "diagonal", "protonet", "mean_feature")
+    """Methods to run side by side on the same episodes."""
+    fit: FitSource = "auto"
+    """Where reduction and mean descriptor come from: train split, each episode's supports, or all test clips."""
+    fit_max_clips: int = Field(default=1000, ge=1)
+    """Most clips of the train split to fit on, spread evenly over its classes."""
+    video: VideoSettings = VideoSettings()
+    backbone: BackboneSettings = BackboneSettings()
+    m2: M2Settings = M2Settings()
+    a2: A2Settings = A2Settings()
+    protocol: ProtocolSettings = ProtocolSettings()

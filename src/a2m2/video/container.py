@@ -1,0 +1,170 @@
+"""One video file: which frames it has, and whether they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import av
+
+from a2m2.errors import DecodeError
+from a2m2.video.damage import FFmpegLog, last_message, reported_damage
+from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN, Shown, check_readable
+from a2m2.video.streams import codec_name, open_video
+from a2m2.video.timeline import Timeline
+
+# avi keeps no presentation times, and FFmpeg's guesses at them are wrong where B-frames are packed.
+_WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
+# Formats in which every packet shows one picture. In others (MPEG-4 in avi, HEVC, VP8) a packet may rightly
+# show none, and what the decoder gives out is what there is.
+_ONE_PICTURE_A_PACKET = frozenset({"h264", "vp9", "av1", "gif"})
+# Containers that list all packets. FFmpeg passes over what it cannot read in them, or ends there, in silence.
+_WITH_COMPLETE_INDEX = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "avi"})
+# Compressed bytes kept between counting and decoding, so that a short clip is opened and read once.
+_MAX_KEPT_BYTES = 64 << 20
+
+_T = TypeVar("_T")
+
+
+class VideoFile:
+    """The video stream of a file. Frame ``k`` is the ``k``-th that a player shows.
+
+    Frames hidden by an edit list are not counted, nor are leading ones that cannot be shown because the video
+    was cut before the frames they build on.
+
+    Attributes:
+        path: the file.
+        expected: the timeline as the packets tell it, found without decoding.
+
+    Raises:
+        DecodeError: here for a file that holds no video or is cut off, from `frames` for one that is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_readable(path)
+        self.path = path
+        self._container, self._stream = open_video(path)
+        self._time_base = self._stream.time_base or Fraction(1)
+        try:
+            self._ticks, self._last_ticks, self._kept = self._guarded(self._scan, "it is damaged")
+            self.expected = self._timeline(self._ticks)
+        except DecodeError:
+            self.close()
+            raise
+        self._seen: Timeline | None = None
+
+    @property
+    def codec(self) -> str:
+        return codec_name(self._stream)
+
+    @property
+    def seen(self) -> Timeline:
+        if self._seen is None:
+            raise ValueError("expected a complete pass over the frames before asking what was seen")
+        return self._seen
+
+    def close(self) -> None:
+        self._container.close()
+
+    def frames(self) -> Iterator[Shown]:
+        ticks: list[int] = []
+        size: tuple[int, int] | None = None
+        num, den = self._time_base.numerator, self._time_base.denominator
+        for packet in self._packets():
+            for frame in self._decode(packet, len(ticks)):
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    self._fail(f"the picture size changes at frame {len(ticks)}", cure=ENCODE_AGAIN)
+                ticks.append(self._tick_of(frame, ticks))
+                yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
+        num_skipped = max(len(self._ticks) - len(ticks), 0)
+        if self.codec in _ONE_PICTURE_A_PACKET and ticks != self._ticks[num_skipped:]:
+            self._fail(f"{len(ticks)} frames can be decoded of {len(self._ticks)} stored")
+        self._seen = self._timeline(ticks)
+
+    def _scan(self) -> tuple[list[int], int, list[av.Packet] | None]:
+        """Times of packets to be shown, how long the last of them stays, and the packets if they are few."""
+        durations: dict[int, int] = {}
+        ticks, kept, num_bytes = [], [], 0
+        for packet in self._stored_packets():
+            num_bytes += packet.size
+            if num_bytes <= _MAX_KEPT_BYTES:
+                kept.append(packet)
+            tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
+            if tick is not None and not packet.is_discard:  # an edit list hides frames by marking them so
+                ticks.append(tick)
+                durations[tick] = packet.duration or 0
+        last_ticks = durations[max(ticks)] if ticks else 0
+        return sorted(ticks), last_ticks, kept if num_bytes <= _MAX_KEPT_BYTES else None
+
+    def _packets(self) -> Iterator[av.Packet | None]:
+        """All packets for a new decoder, then None, at which it gives out what it holds back."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            yield from kept
+        else:
+            self._container.close()
+            self._container, self._stream = open_video(self.path)
+            packets = self._stored_packets()
+            while (packet := self._guarded(lambda: next(packets, None), "it is damaged")) is not None:
+                yield packet
+        yield None
+
+    def _stored_packets(self) -> Iterator[av.Packet]:
+        """Packets that hold data: without PyAV's empty last one and the empty ones that avi may have."""
+        num_packets = 0
+        for packet in self._container.demux(self._stream):
+            num_packets += packet.dts is not None
+            if packet.size:
+                yield packet
+        num_listed = len(self._stream.index_entries)
+        if self._container.format.name in _WITH_COMPLETE_INDEX and num_packets < num_listed:
+            self._fail(f"{num_packets} frames can be read of {num_listed} stored")
+
+    def _decode(self, packet: av.Packet | None, position: int) -> list[av.VideoFrame]:
+        damage = f"it is damaged near frame {position}"
+        if packet is not None and packet.is_corrupt:
+            self._fail(f"{damage} (incomplete packet)")
+        is_hidden = packet is not None and packet.is_discard
+        decode = self._stream.codec_context.decode
+        frames = self._guarded(lambda: decode(packet), damage, trust_log=not is_hidden)
+        if any(frame.is_corrupt for frame in frames):
+            self._fail(f"{damage} (the decoder concealed errors)")
+        return frames
+
+    def _guarded(self, call: Callable[[], _T], damage: str, *, trust_log: bool = True) -> _T:
+        """Run one step of FFmpeg; whatever it complains about becomes a DecodeError that says ``damage``."""
+        with FFmpegLog() as messages:
+            try:
+                result = call()
+            except av.FFmpegError as error:
+                self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+        sources = (self._stream.codec_context.name, self._container.format.name)
+        complaint = reported_damage(messages, sources=sources) if messages and trust_log else None
+        if complaint is not None:
+            self._fail(f"{damage} ({complaint})")
+        return result
+
+    def _tick_of(self, frame: av.VideoFrame, earlier: list[int]) -> int:
+        """When the next frame is shown; by its place among the stored times where it has none of its own."""
+        if self._is_timed_by_storage:
+            position = len(earlier)
+            return self._ticks[position] if position < len(self._ticks) else earlier[-1] + 1
+        if frame.pts is None or (earlier and frame.pts < earlier[-1]):
+            self._fail(f"the time of frame {len(earlier)} is missing or out of order", cure=ENCODE_AGAIN)
+        return int(frame.pts)
+
+    @property
+    def _is_timed_by_storage(self) -> bool:
+        return self._container.format.name in _WITHOUT_PRESENTATION_TIMES
+
+    def _timeline(self, ticks: list[int]) -> Timeline:
+        if not ticks:
+            self._fail("it holds no frame")
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return Timeline.from_ticks(ticks, time_base=self._time_base, last_ticks=self._last_ticks, rate=rate)
+
+    def _fail(self, cause: str, *, cure: str = COPY_AGAIN, error: Exception | None = None) -> NoReturn:
+        raise DecodeError(self.path, cause, cure) from error

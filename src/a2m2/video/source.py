@@ -1,0 +1,64 @@
+"""What a reader needs of a video, be it a file or a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import av
+
+from a2m2.errors import DecodeError
+from a2m2.video.timeline import Timeline
+
+COPY_AGAIN = "copy or download it again, or leave it out"
+ENCODE_AGAIN = "encode it again, for example with: ffmpeg -i IN -c:v libx264 OUT.mp4"
+
+
+class Shown(NamedTuple):
+    """A decoded frame and when it is shown, in seconds from the first."""
+
+    seconds: float
+    frame: av.VideoFrame
+
+
+class Source(Protocol):
+    """Frames of one video, from the first to the last, as often as asked."""
+
+    path: Path
+    expected: Timeline
+    """The timeline as stored; equals `seen` unless the file stores pictures that are never shown."""
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the format, such as ``h264``, whichever decoder reads it."""
+        ...
+
+    @property
+    def seen(self) -> Timeline:
+        """The timeline of the frames that the last complete pass of `frames` gave."""
+        ...
+
+    def frames(self) -> Iterator[Shown]:
+        """All frames in presentation order; raises DecodeError where the video is damaged."""
+        ...
+
+    def close(self) -> None:
+        """Free the file; nothing can be read afterwards."""
+        ...
+
+
+def check_readable(path: Path) -> None:
+    """Raise DecodeError unless the file or folder exists and may be read."""
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+        else:
+            with path.open("rb"):
+                pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise DecodeError(path, "no such file", "check the path") from None
+    except PermissionError:
+        raise DecodeError(path, "no permission to read it", "change its permissions") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        raise DecodeError(path, f"it cannot be opened ({error})", "check the path and the disk") from error

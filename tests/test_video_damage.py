@@ -1,0 +1,274 @@
+"""Broken files: a reason and a cure each, and never a crash, a hang or another frame.
+
+What can be checked of a damaged copy: it ends in `DecodeError`, or it gives as many frames at the same times
+as the whole file does. Bits may be changed so that a decoder sees a valid stream that shows something else;
+then no reader can know, and pixels are not compared. A cut is always noticed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from a2m2.errors import DecodeError
+from a2m2.structures import Clip
+from a2m2.video import iter_frames, probe, read_clip, read_frames, write_clip
+from video_fixtures import encode, numbered_frames, remux, silence
+
+NUM_FRAMES = 24
+SUFFIXES = ["mp4", "mov", "mkv", "avi", "webm", "gif"]
+# In MPEG-4 and HEVC a packet may rightly show no picture, so damage may change how many there are.
+ONE_PICTURE_A_PACKET = {
+    **{f"clip.{suffix}": suffix != "avi" for suffix in SUFFIXES},
+    "front.mp4": True,
+    "hevc.mp4": False,
+}
+COPY = "copy or download it again, or leave it out"
+
+
+def textured() -> torch.Tensor:
+    """Numbered frames under noise that moves, so that every part of a file matters to some picture."""
+    noise = torch.randint(0, 60, (NUM_FRAMES, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    return (numbered_frames(NUM_FRAMES).int() + noise - 30).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Whole]:
+    folder = tmp_path_factory.mktemp("whole")
+    for suffix in SUFFIXES:
+        write_clip(folder / f"clip.{suffix}", textured(), num_b_frames=2, crf=23)
+    remux(folder / "clip.mp4", folder / "front.mp4", muxer={"movflags": "faststart"})
+    encode(folder / "hevc.mp4", textured(), codec="libx265", options={"x265-params": "log-level=none"})
+    return {name: described(folder / name) for name in ONE_PICTURE_A_PACKET}
+
+
+def cut(data: bytes, dice: random.Random) -> bytes:
+    return data[: dice.randrange(len(data))]
+
+
+def flipped(data: bytes, dice: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(dice.choice([1, 3, 10])):
+        changed[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    return bytes(changed)
+
+
+def zeroed(data: bytes, dice: random.Random) -> bytes:
+    start, length = dice.randrange(len(data)), dice.choice([16, 256, 2048])
+    return (data[:start] + bytes(length) + data[start + length :])[: len(data)]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A good file: its bytes, where its packets lie, which frames they show, and the clip read from it."""
+
+    data: bytes
+    packets: list[range]
+    shown_by: list[int]
+    clip: Clip
+
+
+def described(path: Path) -> Whole:
+    with av.open(str(path)) as file:
+        packets = [packet for packet in file.demux(video=0) if packet.size]
+        order = sorted(packet.pts for packet in packets)
+        shown_by = [order.index(packet.pts) for packet in packets]
+    places = [range(packet.pos, packet.pos + packet.size) for packet in packets]
+    return Whole(path.read_bytes(), places, shown_by, read_clip(path, num_frames=8))
+
+
+def check_damaged(whole: dict[str, Whole], folder: Path, *, num_copies: int, seed: int) -> Counter[str]:
+    """Damage copies in turn and check what comes of each; returns how often each outcome came."""
+    dice = random.Random(seed)
+    outcomes: Counter[str] = Counter()
+    for position in range(num_copies):
+        name = list(whole)[position % len(whole)]
+        damage: Callable[[bytes, random.Random], bytes] = dice.choice([cut, flipped, flipped, zeroed])
+        data = damage(whole[name].data, dice)
+        path = _written(folder / name, data)
+        try:
+            clip = read_clip(path, num_frames=8)
+        except DecodeError as error:
+            assert str(error).startswith(f"cannot decode {path}: ")
+            assert "\n" not in str(error)
+            outcomes["error"] += 1
+            continue
+        assert damage is not cut, f"copy {position} of {name}"
+        outcomes["frames"] += 1
+        check_frames(clip, data, whole[name], ONE_PICTURE_A_PACKET[name], f"copy {position} of {name}")
+    return outcomes
+
+
+def check_frames(clip: Clip, data: bytes, whole: Whole, one_picture_a_packet: bool, which: str) -> None:
+    """Where only packets are damaged: as many frames as before, and those before the damage unchanged."""
+    changed = [place for place, (old, new) in enumerate(zip(whole.data, data, strict=True)) if old != new]
+    hit = [k for k, place in enumerate(whole.packets) if any(at in place for at in changed)]
+    in_packets = sum(sum(at in place for at in changed) for place in whole.packets)
+    if in_packets < len(changed) or not one_picture_a_packet:
+        return
+    assert torch.equal(clip.frame_index, whole.clip.frame_index), which
+    assert torch.equal(clip.pts_seconds, whole.clip.pts_seconds), which
+    untouched = set(whole.shown_by[: min(hit, default=None)])
+    for position, frame in enumerate(clip.frame_index.tolist()):
+        if frame in untouched:
+            assert torch.equal(clip.frames[position], whole.clip.frames[position]), which
+
+
+@pytest.mark.timeout(60)
+def test_damaged_copies_end_in_an_error_or_in_the_same_frames(
+    whole: dict[str, Whole], tmp_path: Path
+) -> None:
+    outcomes = check_damaged(whole, tmp_path, num_copies=48, seed=1)
+    assert outcomes["error"] > outcomes["frames"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_many_damaged_copies(whole: dict[str, Whole], tmp_path: Path, seed: int) -> None:
+    check_damaged(whole, tmp_path, num_copies=400, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "name", ["clip.mp4", "clip.mov", "clip.mkv", "clip.avi", "clip.webm", "clip.gif", "front.mp4"]
+)
+def test_a_cut_anywhere_is_noticed_and_measured(whole: dict[str, Whole], tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    data = whole[name].data
+    for share in (0.3, 0.6, 0.9, 0.97):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(
+            DecodeError, match=rf"{name}: the file is cut off, \d+ of \d+ bytes are there; {COPY}$"
+        ):
+            read_clip(path, num_frames=4)
+    path.write_bytes(data[:-1])
+    with pytest.raises(DecodeError, match=rf"cut off, {len(data) - 1} of {len(data)} bytes are there"):
+        read_clip(path, num_frames=4)
+
+
+def test_damage_that_is_not_asked_for_is_still_damage(whole: dict[str, Whole], tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    data = bytearray(whole["clip.mp4"].data)
+    with av.open(str(_written(path, bytes(data)))) as file:
+        packets = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
+    start, size = packets[-2]
+    data[start + size // 3 : start + size] = bytes(size - size // 3)
+    path.write_bytes(bytes(data))
+    for read in (lambda: read_frames(path, [0]), lambda: probe(path), lambda: read_clip(path, num_frames=2)):
+        with pytest.raises(DecodeError, match=rf"clip\.mp4: it is damaged near frame 2\d \(.+\); {COPY}$"):
+            read()
+    frames = iter_frames(path)
+    given = []
+    with pytest.raises(DecodeError, match="it is damaged near frame"):
+        given.extend(frame.frame_index for frame in frames)
+    assert next(iter_frames(path)).frame_index == 0
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def _packet(path: Path, position: int) -> av.Packet:
+    with av.open(str(path)) as file:
+        return [packet for packet in file.demux(video=0) if packet.size][position]
+
+
+def test_damage_that_only_the_log_tells(tmp_path: Path) -> None:
+    """FFmpeg's GIF decoder gives out half a picture and only logs it; here twice, with the same message."""
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.gif"
+        write_clip(path, textured())
+        packet = _packet(path, 12)
+        data = bytearray(path.read_bytes())
+        for offset in range(packet.size // 2, packet.size // 2 + 24):
+            data[packet.pos + offset] ^= 0x55
+        path.write_bytes(bytes(data))
+    for name in ("a", "b"):
+        message = rf"{name}\.gif: it is damaged near frame 12 \(LZW decode failed\)"
+        with pytest.raises(DecodeError, match=message):
+            read_clip(tmp_path / f"{name}.gif", num_frames=4)
+
+
+def test_checksums_that_ffmpeg_gets_wrong_are_not_compared(tmp_path: Path) -> None:
+    """x265 can store the MD5 of each picture; FFmpeg finds some of them wrong in files that are whole."""
+    path = tmp_path / "clip.mp4"
+    encode(path, textured(), codec="libx265", options={"x265-params": "log-level=none:hash=1"})
+    assert read_clip(path, num_frames=4).frame_index.tolist() == [3, 9, 15, 21]
+
+
+def test_files_that_are_no_video(tmp_path: Path) -> None:
+    def refused(path: Path, message: str) -> None:
+        for read in (lambda: read_clip(path, num_frames=2), lambda: probe(path)):
+            with pytest.raises(DecodeError, match=rf"^cannot decode {path}: {message}$"):
+                read()
+
+    refused(tmp_path / "none.mp4", "no such file; check the path")
+    refused(_written(tmp_path / "file.mp4", b"x") / "inside.mp4", "no such file; check the path")
+    refused(_written(tmp_path / "empty.mp4", b""), f"the file is empty; {COPY}")
+    text = _written(tmp_path / "text.mp4", b"This is a letter.\n" * 50)
+    refused(text, rf"FFmpeg finds no video in it \(.+\); {COPY}")
+    zeros = _written(tmp_path / "zeros.mkv", bytes(5000))
+    refused(zeros, rf"FFmpeg finds no video in it \(.+\); {COPY}")
+    refused(Path("/dev/null"), f"the file is empty; {COPY}")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("wav", "pcm_s16le"), ("mp3", "libmp3lame"), ("m4a", "aac"), ("mkv", "aac")]
+)
+def test_sound_alone_is_no_video(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    with av.open(str(path), "w") as container:
+        silence(container, codec=codec)
+    with pytest.raises(
+        DecodeError, match=r"it has no video stream, only audio; give a file with video, or leave it out$"
+    ):
+        read_clip(path, num_frames=2)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("avi", "mpeg4"), ("mov", "mpeg4"), ("mkv", "mpeg4"), ("webm", "libvpx-vp9")]
+)
+def test_no_frames_is_no_video(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"nothing.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.start_encoding()
+    with pytest.raises(DecodeError, match=r"it holds no frame|it has no streams|FFmpeg finds no video in it"):
+        read_clip(path, num_frames=2)
+
+
+def test_a_path_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clip(tmp_path / "clip.mp4", textured())
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(DecodeError, match=r"clip\.mp4: no permission to read it; change its permissions$"):
+        read_clip(tmp_path / "clip.mp4", num_frames=2)
+    monkeypatch.undo()
+    monkeypatch.undo()
+    with pytest.raises(DecodeError, match=r"it cannot be opened \(embedded null byte\); check the path"):
+        read_clip("a\0b.mp4", num_frames=2)
+
+
+def test_bytes_after_the_end_do_no_harm(whole: dict[str, Whole], tmp_path: Path) -> None:
+    for name in ("clip.mkv", "clip.avi", "clip.gif", "clip.webm"):
+        path = _written(tmp_path / name, whole[name].data + b"trailing bytes")
+        assert read_clip(path, num_frames=4).frame_index.tolist() == [3, 9, 15, 21]
+
+
+def test_nothing_is_printed(
+    whole: dict[str, Whole], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check_damaged(whole, tmp_path, num_copies=16, seed=9)
+    assert capfd.readouterr() == ("", "")
