@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_clips import make_dataset
 
 from a2m2.cli.main import main
+from tiny_clips import make_dataset
 
 COMMANDS = ("demo", "synth", "evaluate", "compare", "report", "info")
 FAST = ("--set", "video.resize=48", "--set", "video.crop=48", "--way", "3", "--episodes", "20")
@@ -27,7 +27,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     """Exit status of ``a2m2 ARGUMENTS``."""
     monkeypatch.setattr(sys, "argv", ["a2m2", *map(str, arguments)])
     monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as stop:  # noqa: PT011
+    with pytest.raises(SystemExit) as stop:
         main()
     return int(stop.value.code or 0)
 
@@ -144,4 +144,4 @@ def test_a_write_that_hits_the_file_size_limit(data: Path, tmp_path: Path) -> No
     assert "the file is larger than the limit set for files; raise the limit" in errors[0]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-    assert not [path for path in tmp_path.rglob(".tmp-*")]
+    assert not list(tmp_path.rglob(".tmp-*"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_clips import make_dataset
 
 from a2m2.config import load
 from a2m2.data.store import FeatureStore
@@ -18,6 +17,7 @@ from a2m2.eval.stats import read_summary
 from a2m2.nn import Backbone
 from a2m2.records import read_episodes, read_evidence, read_run
 from a2m2.settings import EvaluateSettings
+from tiny_clips import make_dataset
 
 SPLITS = {"train": ["still", "down_right"], "test": ["right", "left", "down", "up"]}
 SMALL = ["video.resize=48", "video.crop=48", "protocol.way=3", "protocol.episodes=30", "m2.components=8"]
@@ -140,7 +140,7 @@ def test_broken_videos_are_named_together_and_the_rest_is_kept(data: Path, tmp_p
         DataError, match=r"^2 videos cannot be decoded: .*left/01\.mp4: .*right/02\.mp4: .*; replace or"
     ):
         evaluate(settings(root), cache=cache)
-    kept = [path for path in (cache / "features" / "maps").rglob("*.safetensors")]
+    kept = list((cache / "features" / "maps").rglob("*.safetensors"))
     assert len(kept) == 2 * 7
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from matching_fixtures import random_descriptors
 
 from a2m2.data import EpisodeSampler
 from a2m2.errors import A2M2Error
@@ -15,6 +14,7 @@ from a2m2.eval.runner import Contestant, run_episodes
 from a2m2.eval.sources import DescriptorSource, FixedSource
 from a2m2.matching import A2Matcher, DiagonalMatcher, ProtoNetMatcher
 from a2m2.structures import Descriptors
+from matching_fixtures import random_descriptors
 
 CLASSES = [index // 8 for index in range(48)]
 

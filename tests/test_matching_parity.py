@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from matching_fixtures import random_descriptors
-from reference import matching as slow
 
 from a2m2.matching import A2Matcher, DiagonalMatcher, ProtoNetMatcher, pair_cosines
 from a2m2.matching.order import candidate_positions
+from matching_fixtures import random_descriptors
+from reference import matching as slow
 
 LABELS = torch.tensor([0, 1, 1, 0])
 

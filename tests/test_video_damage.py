@@ -7,6 +7,7 @@ then no reader can know, and pixels are not compared. A cut is always noticed.
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -217,7 +218,9 @@ def test_files_that_are_no_video(tmp_path: Path) -> None:
     refused(text, rf"FFmpeg finds no video in it \(.+\); {COPY}")
     zeros = _written(tmp_path / "zeros.mkv", bytes(5000))
     refused(zeros, rf"FFmpeg finds no video in it \(.+\); {COPY}")
-    refused(Path("/dev/null"), f"the file is empty; {COPY}")
+    refused(Path("/dev/null"), "it is neither a file nor a folder; check the path")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    refused(tmp_path / "pipe.mp4", "it is neither a file nor a folder; check the path")
 
 
 @pytest.mark.parametrize(

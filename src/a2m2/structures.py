@@ -15,7 +15,7 @@ from torch import Tensor
 
 def _expect(condition: bool, what: str, got: object) -> None:
     if not condition:
-        raise ValueError(f"expected {what}, got {got}")
+        raise ValueError(f"expected {what}, got {_shape(got) if isinstance(got, Tensor) else got}")
 
 
 def _shape(tensor: Tensor | None) -> str:
@@ -42,15 +42,11 @@ class Clip:
         _expect(
             self.frames.ndim == 4 and self.frames.shape[1] == 3 and self.frames.dtype == torch.uint8,
             "frames as uint8 (time, 3, height, width)",
-            _shape(self.frames),
+            self.frames,
         )
         time = self.frames.shape[0]
-        _expect(
-            self.pts_seconds.shape == (time,), f"pts_seconds of shape ({time},)", _shape(self.pts_seconds)
-        )
-        _expect(
-            self.frame_index.shape == (time,), f"frame_index of shape ({time},)", _shape(self.frame_index)
-        )
+        _expect(self.pts_seconds.shape == (time,), f"pts_seconds of shape ({time},)", self.pts_seconds)
+        _expect(self.frame_index.shape == (time,), f"frame_index of shape ({time},)", self.frame_index)
 
     def __repr__(self) -> str:
         return f"Clip(frames={_shape(self.frames)}, duration_seconds={self.duration_seconds:.3f})"
@@ -84,21 +80,19 @@ class Descriptors:
     blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _expect(self.values.ndim == 3, "values of shape (batch, node, dim)", _shape(self.values))
+        _expect(self.values.ndim == 3, "values of shape (batch, node, dim)", self.values)
         batch, node, dim = self.values.shape
         if not self.blocks:
             object.__setattr__(self, "blocks", (dim,))
-        _expect(
-            self.spans.shape == (batch, node, 2), f"spans of shape ({batch}, {node}, 2)", _shape(self.spans)
-        )
-        _expect(self.windows.shape == (node, 2), f"windows of shape ({node}, 2)", _shape(self.windows))
-        _expect(self.scale.shape == (node,), f"scale of shape ({node},)", _shape(self.scale))
+        _expect(self.spans.shape == (batch, node, 2), f"spans of shape ({batch}, {node}, 2)", self.spans)
+        _expect(self.windows.shape == (node, 2), f"windows of shape ({node}, 2)", self.windows)
+        _expect(self.scale.shape == (node,), f"scale of shape ({node},)", self.scale)
         _expect(
             self.energy.ndim == 2 and self.energy.shape[0] == batch,
             f"energy of shape ({batch}, time)",
-            _shape(self.energy),
+            self.energy,
         )
-        _expect(self.mean is None or self.mean.shape == (dim,), f"mean of shape ({dim},)", _shape(self.mean))
+        _expect(self.mean is None or self.mean.shape == (dim,), f"mean of shape ({dim},)", self.mean)
         _expect(sum(self.blocks) == dim, f"blocks that sum to {dim}", self.blocks)
 
     def __len__(self) -> int:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from matching_fixtures import random_descriptors
 
 from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
+from matching_fixtures import random_descriptors
 
 MATCHERS: dict[str, Callable[[], Matcher]] = {
     "a2 cross_reference": lambda: A2Matcher(),

@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 
 
 class Batch(NamedTuple):
-    """Problems of one size: costs ``(batch, row, column)``, weights ``(batch, row)`` and ``(batch, column)``."""
+    """Problems of one size: costs ``(batch, row, column)``, weights ``(batch, row)``, ``(batch, column)``."""
 
     cost: Array
     a: Array

@@ -13,7 +13,7 @@ from torch import Tensor
 from a2m2.errors import DataError
 from a2m2.eval.maps import ClipMaps
 from a2m2.moments import Scale
-from a2m2.nn import M2Block, MomentAccumulator, Reduction, fit_reduction, join_stages
+from a2m2.nn import M2Block, MomentAccumulator, Reduction, fit_reduction, join_descriptors
 from a2m2.settings import M2Settings
 from a2m2.structures import Descriptors
 
@@ -129,7 +129,7 @@ def _describe_batch(blocks: Sequence[M2Block], clips: Sequence[ClipMaps]) -> Des
         block(torch.stack([clip.maps[stage] for clip in clips]), pts, duration)
         for stage, block in enumerate(blocks)
     ]
-    return join_stages(parts)
+    return join_descriptors(parts)
 
 
 def _batched(clips: Iterable[ClipMaps]) -> Iterator[list[ClipMaps]]:

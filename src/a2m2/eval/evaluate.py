@@ -33,7 +33,7 @@ from a2m2.eval.stats import Summary, summarize
 from a2m2.methods import Method, find_method
 from a2m2.nn import load_backbone
 from a2m2.records import EpisodeRecord, RunRecord, episodes_digest
-from a2m2.settings import EvaluateSettings, M2Settings
+from a2m2.settings import EvaluateSettings
 from a2m2.versions import versions
 
 TRAIN = "train"

@@ -78,7 +78,7 @@ class Library:
         if fits_missing:
             videos += self.fit_videos
             digests += self.fit_digests
-        unique = {digest: video for digest, video in zip(digests, videos, strict=True)}
+        unique = dict(zip(digests, videos, strict=True))
         self.bank.embed(
             list(unique.values()), list(unique), progress=self.progress, num_workers=self.num_workers
         )

@@ -4,7 +4,7 @@ from a2m2.nn.backbone import Backbone
 from a2m2.nn.backbones import load_backbone
 from a2m2.nn.batch_norm import FrozenBatchNorm, freeze_batch_norm
 from a2m2.nn.calibration import Calibration, CalibrationKind
-from a2m2.nn.encoder import Encoder, join_stages
+from a2m2.nn.encoder import Encoder, join_descriptors
 from a2m2.nn.m2 import M2Block, Order
 from a2m2.nn.positions import MomentAccumulator
 from a2m2.nn.reduction import ConvReduction, LinearReduction, Reduction, ReductionModule, fit_reduction
@@ -24,6 +24,6 @@ __all__ = [
     "ReductionModule",
     "fit_reduction",
     "freeze_batch_norm",
-    "join_stages",
+    "join_descriptors",
     "load_backbone",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -70,11 +71,9 @@ class Backbone(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define settings")
 
     def digest(self) -> str:
-        """16 hex digits that name weights and settings, whatever the stages; cached maps are keyed by it."""
-        normalisation = self.normalisation
-        common = {
-            "mean": normalisation.mean,
-            "std": normalisation.std,
-            "gain": normalisation.gain,
-        }
-        return tensors_digest(self.state_dict(), common | self.settings())
+        """16 hex digits that name weights and settings, whichever stages are asked for.
+
+        With a stage's name beside it, it is a key for cached maps.
+        """
+        normalisation = asdict(self.normalisation)
+        return tensors_digest(self.state_dict(), {"normalisation": normalisation} | self.settings())

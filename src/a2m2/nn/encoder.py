@@ -53,35 +53,47 @@ class Encoder(nn.Module):
         for block, part in zip(self._m2_blocks(), parts, strict=True):
             block.set_mean(part)
 
-    def _m2_blocks(self) -> Iterable[M2Block]:
-        return cast(Iterable[M2Block], self.blocks)
-
     def forward(
         self,
         frames: Frames,
-        pts_seconds: Float[Tensor, "batch time"],
-        duration_seconds: Float[Tensor, " batch"],
+        pts_seconds: Float[Tensor, "batch time"] | None = None,
+        duration_seconds: Float[Tensor, " batch"] | None = None,
     ) -> Descriptors:
-        """Candidates of clips given as frames in [0, 1]."""
+        """Candidates of clips given as frames in [0, 1]; see :meth:`describe`."""
         return self.describe(self.backbone(frames), pts_seconds, duration_seconds)
 
     def describe(
         self,
         maps: StageMaps,
-        pts_seconds: Float[Tensor, "batch time"],
-        duration_seconds: Float[Tensor, " batch"],
+        pts_seconds: Float[Tensor, "batch time"] | None = None,
+        duration_seconds: Float[Tensor, " batch"] | None = None,
     ) -> Descriptors:
-        """Candidates of clips given as the backbone's maps, see :func:`join_stages`."""
+        """Candidates of clips given as the backbone's maps, see :func:`join_descriptors`.
+
+        Args:
+            maps: one a stage, in the backbone's order.
+            pts_seconds: presentation times of the frames; without them frames are one second apart and each
+                is shown for that second.
+            duration_seconds: length of each video; without it a video ends half a step after its last frame.
+        """
         if len(maps) != len(self.blocks):
             raise ValueError(f"expected maps of {len(self.blocks)} stages, got {len(maps)}")
+        if pts_seconds is None:
+            batch, time = maps[0].shape[:2]
+            pts_seconds = (torch.arange(time) + 0.5).expand(batch, time)
+        if duration_seconds is None:
+            duration_seconds = 1.5 * pts_seconds[:, -1] - 0.5 * pts_seconds[:, -min(2, pts_seconds.shape[1])]
         parts = [
             block(stage, pts_seconds, duration_seconds)
             for block, stage in zip(self._m2_blocks(), maps, strict=True)
         ]
-        return join_stages(parts)
+        return join_descriptors(parts)
+
+    def _m2_blocks(self) -> Iterable[M2Block]:
+        return cast(Iterable[M2Block], self.blocks)
 
 
-def join_stages(parts: Sequence[Descriptors]) -> Descriptors:
+def join_descriptors(parts: Sequence[Descriptors]) -> Descriptors:
     """One set of descriptors from those of several stages over the same candidates.
 
     Values stand side by side and ``blocks`` tells them apart, so that each counts equally in a cosine.

@@ -104,7 +104,26 @@ def _random_model(name: str, seed: int) -> LoadedModel:
 
         torch.manual_seed(seed)
         model = AutoModel.from_config(AutoConfig.for_model(model_type, **settings))
+        _settle_batch_norms(model)
     return LoadedModel(model.eval(), normalisation)
+
+
+def _settle_batch_norms(model: nn.Module) -> None:
+    """Take running statistics from one pass over noise.
+
+    With those that a fresh layer has (0 and 1), the features of a random MobileNetV2 vanish with depth and those
+    of a ResNet grow.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model.train()(torch.randn(8, 3, 64, 64))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _download(source: str) -> Path:

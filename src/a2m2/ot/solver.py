@@ -65,7 +65,7 @@ def solve(
     _run(problems, results, num_ranges)
 
     def tensor(array: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array).to(cost.device)
+        return torch.from_numpy(array) if cost.is_cpu else torch.from_numpy(array).to(cost.device)
 
     return TransportPlan(
         cost=cost.detach(),
@@ -94,7 +94,8 @@ def pivot_cap(num_rows: int, num_columns: int) -> int:
 
 def host(tensor: Tensor) -> NDArray[np.floating]:
     """The tensor's values as a contiguous array in host memory, without a copy where it is one already."""
-    array: NDArray[np.floating] = tensor.detach().cpu().contiguous().numpy()
+    local = tensor.detach() if tensor.is_cpu else tensor.detach().cpu()
+    array: NDArray[np.floating] = local.contiguous().numpy()
     return array
 
 

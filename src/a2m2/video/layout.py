@@ -55,7 +55,7 @@ def _end_of_boxes(file: BinaryIO, size: int) -> int | None:
 
 
 def _end_of_riff(file: BinaryIO, size: int) -> int | None:
-    """avi: chunks of a name and a 32-bit size, padded to even; RIFF and LIST hold chunks after 4 more bytes.
+    """avi: chunks of a name and a 32-bit size, padded to even; RIFF and LIST hold others after 4 more bytes.
 
     Lists are entered rather than skipped: FFmpeg searches for the next chunk where the chain of chunks breaks,
     and counts as if nothing had been in between. Long files are several RIFF chunks in a row.

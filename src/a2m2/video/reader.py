@@ -261,8 +261,11 @@ def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], f
             timeline = source.seen
             index = choose(timeline)
             pictures = _decode(source, index)
+    frames = torch.empty((len(index), *pictures[int(index[0])].shape), dtype=torch.uint8)
+    for place, k in enumerate(index.tolist()):
+        frames[place] = pictures[k]
     return Clip(
-        frames=torch.stack([pictures[k] for k in index.tolist()]),
+        frames=frames,
         pts_seconds=timeline.pts_seconds[index],
         frame_index=index,
         duration_seconds=timeline.duration_seconds,

@@ -53,6 +53,8 @@ def check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             next(path.iterdir(), None)
+        elif path.exists() and not path.is_file():  # opening a pipe would wait for its other end for ever
+            raise DecodeError(path, "it is neither a file nor a folder", "check the path")
         else:
             with path.open("rb"):
                 pass

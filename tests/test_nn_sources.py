@@ -1,0 +1,195 @@
+"""What load_backbone says when there is nothing usable to load."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from a2m2.errors import WeightsError
+from a2m2.nn import load_backbone
+from tiny_backbones import save_tiny, tiny_model
+
+
+@pytest.fixture(scope="module")
+def resnet_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny("resnet", tmp_path_factory.mktemp("resnet"))
+
+
+@pytest.fixture
+def copy(resnet_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in resnet_folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def refusal(source: str | Path, **options: object) -> str:
+    with pytest.raises(WeightsError, match=r".") as caught:
+        load_backbone(str(source), **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_folder_lists_what_is_possible(tmp_path: Path) -> None:
+    for source in (str(tmp_path / "nowhere"), "./nowhere", "resnet50", "a/b/c"):
+        assert refusal(source) == (
+            f"no backbone {source}; expected a folder with config.json and model.safetensors, a hub name such as "
+            "microsoft/resnet-50, random:resnet50, or motion-filters"
+        )
+
+
+def test_an_unreachable_hub_fails_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    start = time.monotonic()
+    message = refusal("microsoft/resnet-50@main")
+    assert message.startswith(
+        "no folder microsoft/resnet-50@main here, and the model hub cannot be reached; "
+    )
+    assert time.monotonic() - start < 20
+
+
+def test_incomplete_folders_are_told_what_they_lack(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    assert refusal(copy) == f"{copy} holds no weights; expected model.safetensors beside config.json"
+    (copy / "pytorch_model.bin").write_bytes(b"")
+    assert refusal(copy) == (
+        f"{copy} holds pickled weights only (pytorch_model.bin), which can run code when opened; "
+        "convert them to model.safetensors"
+    )
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert refusal(copy) == (
+        f"{copy} lacks model-00001-of-00002.safetensors, one of its weight files; download it again"
+    )
+    (copy / "model.safetensors.index.json").write_text("[]")
+    assert "cannot be read as an index of weight files" in refusal(copy)
+    weights.write_bytes(content)
+    (copy / "config.json").unlink()
+    assert refusal(copy) == f"{copy} holds no config.json; expected a folder in the format of transformers"
+    assert (
+        refusal(weights) == f"expected a backbone folder, got the file {weights}; give the folder it lies in"
+    )
+
+
+def test_damaged_files_are_named(copy: Path) -> None:
+    content = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(content[: len(content) // 2])
+    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+    (copy / "model.safetensors").write_bytes(content)
+    (copy / "preprocessor_config.json").write_text('{"image_mean": [0.5], "image_std": [0.5]}')
+    assert refusal(copy) == (
+        f"{copy / 'preprocessor_config.json'} cannot be read; expected image_mean and image_std of 3 numbers"
+    )
+    (copy / "config.json").write_text("{")
+    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+    (copy / "config.json").write_text('{"model_type": "no-such-model"}')
+    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+
+
+def test_weights_of_another_configuration_are_refused(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    first = sorted(weights)[0]
+    del weights[first]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert refusal(copy) == (
+        f"the weights in {copy} do not fit its config.json: 1 tensors are missing, such as {first}; "
+        "take both files from one source"
+    )
+    weights[first] = torch.zeros(3, 5, 7)
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+
+
+def test_encoders_without_maps_are_refused(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(**small, vocab_size=10)).save_pretrained(tmp_path)
+    assert refusal(tmp_path) == (
+        f"{tmp_path} is a bert, which reads no images; expected an image or video encoder"
+    )
+
+
+def test_video_transformers_with_another_order_of_tokens_are_refused(tmp_path: Path) -> None:
+    from transformers import TimesformerConfig, TimesformerModel
+
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    TimesformerModel(TimesformerConfig(**small, image_size=16, patch_size=8)).save_pretrained(tmp_path)
+    assert "a video encoder whose tokens we cannot place" in refusal(tmp_path)
+
+
+def test_unknown_stages_and_strides_are_refused(resnet_folder: Path, tmp_path: Path) -> None:
+    assert refusal(resnet_folder, stages=("mid", 9)) == (
+        f"{resnet_folder} has no stage '9'; expected 'mid', 'last' or a number up to 4"
+    )
+    assert "has no stage 'middle'" in refusal(resnet_folder, stages=("middle",))
+    clip = save_tiny("clip_vision_model", tmp_path)
+    assert refusal(clip, last_stride=1) == (
+        f"last_stride=1 is for resnet and mobilenet_v2, {clip} is a clip_vision_model; use 2"
+    )
+    with pytest.raises(ValueError, match="expected at least one stage, such as 'mid' or 'last', got none"):
+        load_backbone(str(resnet_folder), stages=())
+    with pytest.raises(ValueError, match="expected last_stride 1 or 2, got 3"):
+        load_backbone(str(resnet_folder), last_stride=3)
+
+
+def test_random_backbones_are_named_and_seeded() -> None:
+    assert refusal("random:alexnet").startswith(
+        "no random backbone 'alexnet'; expected one of resnet50, resnet18"
+    )
+    state = torch.random.get_rng_state()
+    first = load_backbone("random:resnet18", random_seed=1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert load_backbone("random:resnet18", random_seed=1).digest() == first.digest()
+    assert load_backbone("random:resnet18", random_seed=2).digest() != first.digest()
+
+
+def test_features_of_random_convolutions_neither_vanish_nor_grow() -> None:
+    frames = torch.rand(1, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for name in ("random:mobilenet_v2", "random:resnet18"):
+        for some in load_backbone(name, stages=("mid", "last"))(frames):
+            assert 0.05 < some.std() < 20
+
+
+def test_nothing_is_printed_and_the_callers_logging_stays(
+    resnet_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging
+
+    logging.set_verbosity_info()
+    capfd.readouterr()
+    load_backbone(str(resnet_folder))
+    assert logging.get_verbosity() == logging.INFO
+    assert logging.is_progress_bar_enabled()
+    logging.set_verbosity_warning()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_image_text_models_give_their_vision_tower(tmp_path: Path) -> None:
+    from transformers import CLIPConfig, CLIPModel
+
+    text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    text |= {"vocab_size": 9, "bos_token_id": 0, "eos_token_id": 1}
+    vision = tiny_model("clip_vision_model").config.to_dict()
+    torch.manual_seed(0)
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision)).eval()
+    model.save_pretrained(tmp_path)
+    backbone = load_backbone(str(tmp_path), stages=("last",))
+    assert not re.search("text", " ".join(backbone.state_dict()))
+    frames = torch.rand(1, 2, 3, 32, 32)
+    normalised = (frames[0] - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )[:, None, None]
+    tokens = model.vision_model(normalised).last_hidden_state[:, 1:]
+    torch.testing.assert_close(backbone(frames)[0][0].flatten(-2).mT, tokens)
