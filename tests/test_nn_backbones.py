@@ -152,7 +152,7 @@ def test_the_digest_names_weights_and_settings_alone(folders: dict[str, Path], t
 def test_frames_that_cannot_be_taken_are_refused(folders: dict[str, Path]) -> None:
     video = load_backbone(str(folders["videomae"]))
     with pytest.raises(
-        ValueError, match="expected frames of 32 × 32 pixels, the only size .* got 48 × 48; resize"
+        ValueError, match=r"expected frames of 32 × 32 pixels, the only size .* got 48 × 48; resize"
     ):
         video(torch.zeros(1, 4, 3, 48, 48))
     clip = load_backbone(str(folders["clip_vision_model"]))

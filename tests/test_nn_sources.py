@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from a2m2.errors import WeightsError
-from a2m2.nn import load_backbone
-from tiny_backbones import save_tiny, tiny_model
+from a2m2.nn import load_backbone, sources
+from tiny_backbones import CONFIGS, save_tiny, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -144,22 +144,25 @@ def test_unknown_stages_and_strides_are_refused(resnet_folder: Path, tmp_path: P
         load_backbone(str(resnet_folder), last_stride=3)
 
 
-def test_random_backbones_are_named_and_seeded() -> None:
-    assert refusal("random:alexnet").startswith(
-        "no random backbone 'alexnet'; expected one of resnet50, resnet18"
-    )
+@pytest.mark.parametrize("model_type", ["resnet", "mobilenet_v2"])
+def test_random_backbones_are_seeded_and_their_features_neither_vanish_nor_grow(
+    model_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sources.RANDOM_MODELS, "tiny", (model_type, CONFIGS[model_type], sources.IMAGENET))
     state = torch.random.get_rng_state()
-    first = load_backbone("random:resnet18", random_seed=1)
+    first = load_backbone("random:tiny", stages=("mid", "last"), random_seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert load_backbone("random:resnet18", random_seed=1).digest() == first.digest()
-    assert load_backbone("random:resnet18", random_seed=2).digest() != first.digest()
-
-
-def test_features_of_random_convolutions_neither_vanish_nor_grow() -> None:
+    assert load_backbone("random:tiny", random_seed=1).digest() == first.digest()
+    assert load_backbone("random:tiny", random_seed=2).digest() != first.digest()
     frames = torch.rand(1, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    for name in ("random:mobilenet_v2", "random:resnet18"):
-        for some in load_backbone(name, stages=("mid", "last"))(frames):
-            assert 0.05 < some.std() < 20
+    assert all(0.05 < some.std() < 20 for some in first(frames))
+
+
+def test_unknown_random_backbones_list_the_known_ones() -> None:
+    assert refusal("random:alexnet") == (
+        "no random backbone 'alexnet'; expected one of resnet50, resnet18, mobilenet_v2, clip-vit-b16, "
+        "videomae-b, dinov2-s"
+    )
 
 
 def test_nothing_is_printed_and_the_callers_logging_stays(

@@ -34,7 +34,11 @@ def test_descriptors_are_picked_by_video() -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "message"),
     [
-        ("values", torch.zeros(5, 12), r"expected values of shape \(batch, node, dim\), got float32\(5, 12\)"),
+        (
+            "values",
+            torch.zeros(5, 12),
+            r"expected values of shape \(batch, node, dim\), got float32\(5, 12\)",
+        ),
         ("spans", torch.zeros(5, 6), r"expected spans of shape \(5, 6, 2\), got float32\(5, 6\)"),
         ("windows", torch.zeros(5, 2), r"expected windows of shape \(6, 2\), got float32\(5, 2\)"),
         ("scale", torch.zeros(5), r"expected scale of shape \(6,\), got float32\(5,\)"),

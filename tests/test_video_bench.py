@@ -10,10 +10,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from video_fixtures import numbered_frames
 
 from a2m2.bench import decode
 from a2m2.video import read_clip, write_clip
+from video_fixtures import numbered_frames
 
 FRAMES = numbered_frames(12)
 

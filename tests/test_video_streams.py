@@ -15,7 +15,7 @@ from PIL import Image
 
 from a2m2.errors import DecodeError
 from a2m2.video import iter_frames, probe, read_clip, read_frames, write_clip
-from video_fixtures import numbered_frames, numbers_in, remux, silence
+from video_fixtures import encode, numbered_frames, numbers_in, remux, silence
 
 FRAMES = numbered_frames(12, height=48, width=96)
 # Every way a picture can lie: turned counter-clockwise by the file's word, then mirrored.
@@ -246,3 +246,26 @@ def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
         DecodeError, match=r"joined\.webm: the picture size changes at frame 5; encode it again"
     ):
         read_clip(path, num_frames=2)
+
+
+@pytest.mark.parametrize(
+    ("codec", "option"), [("libx264", "x264-params"), ("libx265", "x265-params")], ids=["h264", "hevc"]
+)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_leading_frames_that_cannot_be_shown_are_not_counted(
+    tmp_path: Path, suffix: str, codec: str, option: str
+) -> None:
+    """Cut before a key frame that earlier frames were coded from as well: these build on what was cut away."""
+    settings = "keyint=10:min-keyint=10:open-gop=1:bframes=3:scenecut=0:b-adapt=0:log-level=none"
+    encode(tmp_path / "whole.mp4", numbered_frames(40), codec=codec, options={option: settings})
+    with av.open(str(tmp_path / "whole.mp4")) as file:
+        packets = [packet for packet in file.demux(video=0) if packet.size]
+    key = [k for k, packet in enumerate(packets) if packet.is_keyframe][1]
+    assert any(packet.pts < packets[key].pts for packet in packets[key:])
+    path = tmp_path / f"cut.{suffix}"
+    remux(tmp_path / "whole.mp4", path, without=tuple(range(key)))
+    clip = read_frames(path, range(30))
+    assert numbers_in(clip.frames) == list(range(10, 40))
+    assert clip.pts_seconds.tolist() == pytest.approx([k / 25 for k in range(30)])
+    assert probe(path).num_frames == 30
+    assert read_clip(path, num_frames=3).frame_index.tolist() == [5, 15, 25]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -35,7 +36,12 @@ class FewShotModel(nn.Module):
         pts_seconds: Float[Tensor, "batch time"] | None = None,
         duration_seconds: Float[Tensor, "batch"] | None = None,
     ) -> Descriptors:
-        """Descriptors of clips with values in [0, 1]; without times, frames are one second apart."""
+        """Descriptors of clips with values in [0, 1]. Without times, frames count as one second apart."""
+        num_clips, num_frames = frames.shape[:2]
+        if pts_seconds is None:
+            pts_seconds = (torch.arange(num_frames, device=frames.device) + 0.5).expand(num_clips, -1)
+        if duration_seconds is None:
+            duration_seconds = torch.full((num_clips,), float(num_frames), device=frames.device)
         return self.encoder(frames, pts_seconds, duration_seconds)
 
     def match(

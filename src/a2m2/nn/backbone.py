@@ -13,7 +13,8 @@ from a2m2.nn.digest import tensors_digest
 from a2m2.nn.sources import Normalisation
 
 Frames = Float[Tensor, "batch time 3 height width"]
-StageMaps = tuple[Float[Tensor, "batch time channel height width"], ...]
+StageMaps = tuple[Float[Tensor, "batch time _ _ _"], ...]
+"""One map ``(batch, time, channel, height, width)`` a stage; the last three differ between stages."""
 
 
 class Backbone(nn.Module):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -14,7 +12,7 @@ class FrozenBatchNorm(_BatchNorm):
     Parameters and buffers have the names of the layer it replaces, so state dicts stay interchangeable.
     """
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> FrozenBatchNorm:
         """Stay in evaluation mode, whatever ``mode`` says."""
         return super().train(False)
 

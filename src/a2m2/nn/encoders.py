@@ -62,8 +62,11 @@ class _Encoder(Backbone):
             normalisation=normalisation,
         )
         freeze_batch_norm(model)
-        # Convolutions on a CPU are half as fast again with channels last; transformers do not care.
-        self.model = model.to(memory_format=torch.channels_last)
+        # Whole networks of convolutions run 1.1 to 1.4 times as fast on a CPU with channels last.
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        self.model = model
         self.layout = layout
         self.indices = found.indices
         self.last_stride = last_stride

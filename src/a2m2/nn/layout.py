@@ -97,16 +97,14 @@ def find_layout(model: Any, source: str) -> Layout:
             "expected videomae, vjepa2 or an image encoder"
         )
     interpolate = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-    resizable = interpolate or patch is None or _encodes_any_size(model)
+    resizable = interpolate or _encodes_any_size(model)
     return Layout(argument, {}, patch, native, resizable, interpolate)
 
 
 def _encodes_any_size(model: Any) -> bool:
-    """Whether positions are encoded for any size of frame, by interpolation inside or by rotation."""
-    return any(
-        hasattr(module, "interpolate_pos_encoding") or "rope" in name
-        for name, module in model.named_modules()
-    )
+    """Whether positions are interpolated inside, or not kept in a table at all (convolutions, rotations)."""
+    inside = any(hasattr(module, "interpolate_pos_encoding") for module in model.modules())
+    return inside or not any("position_emb" in name or "pos_emb" in name for name in model.state_dict())
 
 
 def _pair(size: int | Iterable[int] | None) -> tuple[int, int] | None:

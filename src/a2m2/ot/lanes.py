@@ -189,7 +189,7 @@ def choose(typingctx: Any, bits: Any, inside: Any, outside: Any) -> Any:
     return inside(types.int64, inside, outside), codegen
 
 
-def _cast(source: types.Type, target: types.Type, operation: str, doc: str) -> Any:
+def _cast(target: types.Type, operation: str, doc: str) -> Any:
     def typed(typingctx: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             if signature.args[0].element == target:
@@ -212,9 +212,9 @@ def magnitude(typingctx: Any, value: Any) -> Any:
     return value(value), codegen
 
 
-pattern = _cast(types.float32, types.int32, "bitcast", "The bit patterns of float32 lanes, as int32.")
-narrow = _cast(types.float64, types.float32, "fptrunc", "To float32; float32 lanes are returned as they are.")
-widen = _cast(types.float32, types.float64, "fpext", "To float64; float64 lanes are returned as they are.")
+pattern = _cast(types.int32, "bitcast", "The bit patterns of float32 lanes, as int32.")
+narrow = _cast(types.float32, "fptrunc", "To float32; float32 lanes are returned as they are.")
+widen = _cast(types.float64, "fpext", "To float64; float64 lanes are returned as they are.")
 
 
 def _reduce(name: str, element: types.Type, doc: str) -> Any:

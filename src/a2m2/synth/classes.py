@@ -1,9 +1,10 @@
 """The hundred classes of each stratum, and their splits: 64 train, 12 val, 24 test.
 
 ``sets``: a class is a set of 2 to 4 sub-actions with a canonical order. Any permutation is physically legal.
-``sequences``: a class is an order of 3 sub-actions. Classes come in families of four: an order, a
-permutation of it (half the time the reverse order), and what both become in a film run backwards, where each
-sub-action is inverted too. All orders that permutation and time reversal can reach lie in one split.
+``sequences``: a class is an order of 3 sub-actions. Classes come in twos, an order and its twin: the reverse
+order, another permutation, or the order in a film run backwards (reversed, each sub-action inverted), in
+turn. All orders that permutation and time reversal can reach form a family, and a family lies wholly in one
+split.
 
 Both are pure functions of ``(stratum, seed)``.
 """
@@ -22,7 +23,7 @@ from a2m2.synth.primitives import PRIMITIVES, is_permutable
 from a2m2.synth.settings import Split, Stratum
 
 SPLIT_SIZES: dict[Split, int] = {"train": 64, "val": 12, "test": 24}
-FAMILY_SIZE = 4
+FAMILY_SIZE = 2
 SEQUENCE_LENGTH = 3
 
 # Sizes of sets, in turn: half of them triples, a quarter pairs, a quarter quadruples.
@@ -60,13 +61,11 @@ def draw_classes(stratum: Stratum, seed: int) -> tuple[ClassDefinition, ...]:
     by_split: dict[Split, list[ClassDefinition]] = {}
     # The test classes come first: they have the free choice of combinations.
     for split in ("test", "val", "train"):
-        size = SPLIT_SIZES[split]
         if stratum == "sets":
-            sizes = [_SET_SIZES[i % len(_SET_SIZES)] for i in range(size)]
-            orders = _draw_groups(draws, sizes, taken, twins=False)
+            sizes = [_SET_SIZES[i % len(_SET_SIZES)] for i in range(SPLIT_SIZES[split])]
         else:
-            groups = _draw_groups(draws, [SEQUENCE_LENGTH] * (size // FAMILY_SIZE), taken, twins=True)
-            orders = [order for group in groups for order in _family(draws, group)]
+            sizes = [SEQUENCE_LENGTH] * (SPLIT_SIZES[split] // FAMILY_SIZE)
+        orders = _draw_orders(draws, sizes, taken, twins=stratum == "sequences")
         by_split[split] = [ClassDefinition(stratum, split, names) for names in orders]
     return tuple(itertools.chain(*(by_split[split] for split in SPLIT_SIZES)))
 
@@ -93,34 +92,31 @@ def backwards_set(names: Iterable[str]) -> frozenset[str]:
     return frozenset(PRIMITIVES[name].inverse for name in names)
 
 
-def _draw_groups(
+def _draw_orders(
     draws: Draws, sizes: list[int], taken: set[frozenset[str]], *, twins: bool
 ) -> list[tuple[str, ...]]:
-    """Permutable groups of sub-actions of the given sizes, in random order each; added to ``taken``.
+    """Permutable groups of sub-actions of the given sizes, each in random order; with ``twins`` a twin after
+    each.
 
-    Of a few random candidates each time the one is kept that shares least with the groups before (one in
-    common is free) and uses the rarest sub-actions: all sub-actions are used about equally often, and classes
-    of one split overlap little. With ``twins`` an inverse counts as the same, because time-reversed twins
-    will use it.
+    Of a few random candidates each time the one is kept that shares least with the groups before (one
+    sub-action in common is free) and uses the rarest: all sub-actions are used about equally often, and
+    classes of one split overlap little. What the groups and their time reversals consist of is added to
+    ``taken``.
     """
-    groups: list[tuple[str, ...]] = []
-    before: list[frozenset[str]] = []
+    orders: list[tuple[str, ...]] = []
     used: Counter[str] = Counter()
 
-    def uses(names: tuple[str, ...]) -> frozenset[str]:
-        return frozenset(min(n, PRIMITIVES[n].inverse) for n in names) if twins else frozenset(names)
-
     def cost(names: tuple[str, ...]) -> tuple[int, int]:
-        shared = max((len(uses(names) & other) for other in before), default=0)
-        return max(shared, 1), sum(used[name] for name in uses(names))
+        shared = max((len(set(names) & set(other)) for other in orders), default=0)
+        return max(shared, 1), sum(used[name] for name in names)
 
-    for size in sizes:
+    for position, size in enumerate(sizes):
         best = min((_draw_group(draws, size, taken) for _ in range(_NUM_CANDIDATES)), key=cost)
-        groups.append(best)
-        before.append(uses(best))
-        used.update(uses(best))
+        members = [best, _twin(draws, best, position)] if twins else [best]
+        orders += members
+        used.update(itertools.chain.from_iterable(members))
         taken.update({frozenset(best), backwards_set(best)})
-    return groups
+    return orders
 
 
 def _draw_group(draws: Draws, size: int, taken: set[frozenset[str]]) -> tuple[str, ...]:
@@ -136,8 +132,7 @@ def _draw_group(draws: Draws, size: int, taken: set[frozenset[str]]) -> tuple[st
             return group
 
 
-def _family(draws: Draws, names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Four orders of one family: an order, a permuted twin, and both in a film run backwards."""
+def _twin(draws: Draws, names: tuple[str, ...], turn: int) -> tuple[str, ...]:
+    """The other class of a family: reversed, otherwise permuted, or in a film run backwards, in turn."""
     others = [order for order in itertools.permutations(names) if order not in (names, names[::-1])]
-    twin = names[::-1] if draws.flip() else others[draws.index(len(others))]
-    return [names, twin, backwards(names), backwards(twin)]
+    return (names[::-1], others[draws.index(len(others))], backwards(names))[turn % 3]

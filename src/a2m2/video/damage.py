@@ -79,8 +79,9 @@ def reported_damage(messages: Iterable[Message], *, sources: Iterable[str]) -> s
 
 
 def last_message(messages: Sequence[Message]) -> str | None:
-    """The text FFmpeg logged last, which usually names the reason of a failure; None without any."""
-    return _tidy(messages[-1][2]) if messages else None
+    """The error FFmpeg logged last, which usually names the reason of a failure; None without any."""
+    errors = [text for level, _, text in messages if level <= av.logging.ERROR]
+    return _tidy(errors[-1]) if errors else None
 
 
 def _tidy(text: str) -> str:

@@ -117,6 +117,8 @@ def _end_of_gif(file: BinaryIO, size: int) -> int:
         if mark == 0x2C and at + 9 < size:
             at += 11 + _color_table_length(data[at + 9])  # image descriptor, colours, size of the first code
         elif mark == 0x21:
+            if data[at + 1 : at + 2] == b"\xf9" and data[at + 2 : at + 3] != b"\x04":
+                raise ValueError(f"the timing of a gif at byte {at} is not 4 bytes long")
             at += 2
         else:
             raise ValueError(f"no block of a gif starts at byte {at}")

@@ -28,10 +28,6 @@ class Orientation:
     flip_columns: bool = False
     rotation: int = 0
 
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width as seen, of pixels stored as ``height x width``."""
-        return (width, height) if self.transposed else (height, width)
-
     def apply(self, picture: Tensor) -> Tensor:
         """Turn ``(..., height, width)``."""
         if self.transposed:

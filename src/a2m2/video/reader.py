@@ -165,13 +165,9 @@ def probe(path: str | Path, *, folder_fps: float = DEFAULT_FOLDER_FPS) -> VideoI
     with closing(_open(path, folder_fps)) as source:
         frames = source.frames()
         first = next(frames).frame  # a video without frames is a DecodeError by now
+        _, height, width = _convert(path, RgbConverter(), first).shape
         for _ in frames:
             pass
-        try:
-            orientation = orientation_of(first)
-        except ValueError as error:
-            raise DecodeError(path, f"it cannot be turned upright ({error})", ENCODE_AGAIN) from error
-        height, width = orientation.size(first.height, first.width)
         timeline = source.seen
         return VideoInfo(
             num_frames=timeline.num_frames,
@@ -179,7 +175,7 @@ def probe(path: str | Path, *, folder_fps: float = DEFAULT_FOLDER_FPS) -> VideoI
             average_fps=timeline.num_frames / timeline.duration_seconds if timeline.duration_seconds else 0.0,
             width=width,
             height=height,
-            rotation=orientation.rotation,
+            rotation=orientation_of(first).rotation,
             codec=source.codec,
             is_variable_rate=timeline.is_variable_rate,
         )
