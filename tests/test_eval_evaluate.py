@@ -37,17 +37,17 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.num_decoded = self.num_forward = 0
-        read_many, forward = maps.read_many, Backbone.forward
+        read_clip, forward = maps.read_clip, Backbone.forward
 
-        def counted_read(paths, **options):
-            self.num_decoded += len(paths)
-            return read_many(paths, **options)
+        def counted_read(path, **options):
+            self.num_decoded += 1
+            return read_clip(path, **options)
 
         def counted_forward(backbone, frames):
             self.num_forward += len(frames)
             return forward(backbone, frames)
 
-        monkeypatch.setattr(maps, "read_many", counted_read)
+        monkeypatch.setattr(maps, "read_clip", counted_read)
         monkeypatch.setattr(Backbone, "forward", counted_forward)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tiny_clips import make_dataset
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

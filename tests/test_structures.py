@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from matching_fixtures import random_descriptors
 
 from a2m2.structures import Clip, Evidence, Match
+from matching_fixtures import random_descriptors
 
 CLIP = Clip(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4).double(), torch.arange(4), 4.0)
 

@@ -29,7 +29,7 @@ SETS = {
     "sequences-timing-1": {"stratum": "sequences", "timing": 1.0},
 }
 METHODS = ("a2m2_net", "diagonal", "protonet", "a2_first_order", "mean_feature")
-CLIPS_PER_CLASS = 40
+CLIPS_PER_CLASS = 30
 FIT_CLIPS = 320
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from a2m2.eval.evaluate import Evaluation
 
 SHOTS = (1, 5)
+FIT_CLIPS = 192
 
 
 def demo(
@@ -25,7 +26,7 @@ def demo(
     ] = "motion-filters",
     stratum: Annotated[str, typer.Option(help="sets or sequences: what a class is.")] = "sequences",
     timing: Annotated[float, typer.Option(min=0, max=1, help="How freely actions lie in time.")] = 1.0,
-    clips: Annotated[int, typer.Option(min=6, help="Clips of each class.")] = 16,
+    clips: Annotated[int, typer.Option(min=6, help="Clips of each class.")] = 12,
     episodes: Annotated[int, typer.Option(min=1, help="Few-shot tasks for each number of shots.")] = 1000,
     threads: Threads = None,
     dry_run: DryRun = False,
@@ -82,6 +83,7 @@ def demo(
             settings = load(
                 EvaluateSettings,
                 data=str(out / "clips"),
+                fit_max_clips=FIT_CLIPS,
                 backbone={"source": backbone},
                 video={"resize": pixels, "crop": pixels},
                 protocol={"shot": shot, "episodes": episodes},

@@ -90,7 +90,7 @@ def plan(settings: EvaluateSettings, *, cache: Path | None = None) -> list[str]:
     lines = [
         f"test: {len(job.test)} clips of {len(job.test.classes)} classes from {settings.data}",
         f"fit: {job.fit_source}, {len(job.fit_set)} clips" if job.fit_set else f"fit: {job.fit_source}",
-        f"backbone: {settings.backbone.source}, weights {job.bank.backbone.digest()}",
+        f"backbone: {settings.backbone.source}, weights {job.bank.backbone_digest}",
         f"maps: {missing} of {len(job.test)} test clips still to embed; kept in {job.bank.store.root}",
         f"episodes: {settings.protocol.episodes}, methods: {', '.join(settings.methods)}",
     ]
@@ -149,7 +149,7 @@ class _Job:
         sources: dict[str, DescriptorSource] = {}
         if self.fit_source == "supports":
             self.bank.embed(
-                self.test.videos, self.digests, progress=self.progress, num_workers=self.num_threads
+                self.test.videos, self.digests, progress=self.progress, num_threads=self.num_threads
             )
         else:
             self.library.prepare(representations)
@@ -211,7 +211,7 @@ class _Job:
             config_digest=config.digest(),
             data_digest=self.test.digest(contents=self.digests),
             episodes_digest="",
-            weights_digest=self.bank.backbone.digest(),
+            weights_digest=self.bank.backbone_digest,
             fit=self.fit_source,
             versions=versions(),
             notes=self.notes,
@@ -261,7 +261,7 @@ def _prepare(
     else:
         chosen, fit_videos, fit_digests = (), [], []
     library = Library(
-        bank, test.videos, digests, fit_videos, fit_digests, num_workers=num_threads, progress=progress
+        bank, test.videos, digests, fit_videos, fit_digests, num_threads=num_threads, progress=progress
     )
     return _Job(
         settings=settings,

@@ -36,7 +36,7 @@ class Library:
         digests: content digest of each.
         fit_videos: videos to fit on; may be the same.
         fit_digests: content digest of each.
-        num_workers: decoding threads.
+        num_threads: clips and episodes worked on at the same time.
         progress: told about long steps.
 
     Attributes:
@@ -51,7 +51,7 @@ class Library:
         fit_videos: Sequence[VideoRecord],
         fit_digests: Sequence[str],
         *,
-        num_workers: int = 2,
+        num_threads: int = 2,
         progress: Progress | None = None,
     ) -> None:
         self.bank = bank
@@ -59,7 +59,7 @@ class Library:
         self.digests = digests
         self.fit_videos = fit_videos
         self.fit_digests = fit_digests
-        self.num_workers = num_workers
+        self.num_threads = num_threads
         self.progress = progress
         self.pts_seconds: Tensor | None = None
         self._stacks: dict[str, dict[str, Tensor]] = {}
@@ -80,7 +80,7 @@ class Library:
             digests += self.fit_digests
         unique = dict(zip(digests, videos, strict=True))
         self.bank.embed(
-            list(unique.values()), list(unique), progress=self.progress, num_workers=self.num_workers
+            list(unique.values()), list(unique), progress=self.progress, num_threads=self.num_threads
         )
 
     def describe(self, settings: M2Settings) -> Descriptors:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from jaxtyping import Float
@@ -20,10 +19,11 @@ from torch import Tensor
 from a2m2.data import VideoRecord
 from a2m2.data.store import FeatureStore
 from a2m2.errors import DataError, DecodeError
+from a2m2.eval.threads import map_in_threads
 from a2m2.nn import Backbone
 from a2m2.settings import Stage, VideoSettings
 from a2m2.structures import Clip
-from a2m2.video import prepare, read_many
+from a2m2.video import prepare, read_clip
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``."""
@@ -75,12 +75,19 @@ class MapBank:
         self.settings = settings
         self.stages = tuple(dict.fromkeys(stages))
         self._asked = backbone_stages(self.stages)
+        self.backbone_digest = backbone.digest()
+        self._keys = {stage: self._key(stage, self.backbone_digest) for stage in self.stages}
 
     def key(self, stage: Stage) -> str:
         """Digest of everything but the video that a stage's map depends on."""
+        return self._keys[stage]
+
+    def _key(self, stage: Stage, backbone_digest: str) -> str:
+        asked = "last" if stage == POOLED else str(stage)
         parts = {
-            "backbone": self.backbone.digest(),
-            "stage": stage,
+            "backbone": backbone_digest,
+            "stage": self.backbone.stage_identity(asked),
+            "pooled": stage == POOLED,
             "video": self.settings.model_dump(mode="json"),
             "format": _FORMAT,
         }
@@ -101,7 +108,7 @@ class MapBank:
         digests: Sequence[str],
         *,
         progress: Progress | None = None,
-        num_workers: int = 2,
+        num_threads: int = 2,
     ) -> None:
         """Compute and store what is missing. Interrupted, it continues where it stopped.
 
@@ -109,47 +116,53 @@ class MapBank:
             videos: the videos.
             digests: content digest of each.
             progress: told after every batch.
-            num_workers: decoding threads.
+            num_threads: batches of clips decoded and embedded at the same time.
 
         Raises:
             DataError: videos that cannot be decoded, all of them named in one message at the end; the others
                 are stored by then.
         """
         todo = self.missing(videos, digests)
+        batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
+
+        def embed_batch(batch: Sequence[int]) -> list[DecodeError]:
+            return self._embed_batch([videos[index] for index in batch], [digests[index] for index in batch])
+
         broken: list[DecodeError] = []
-        clips = read_many(
-            [videos[index].path for index in todo],
-            num_frames=self.settings.num_frames,
-            policy=self.settings.policy,
-            num_workers=num_workers,
-        )
-        positions = iter(todo)
         done = 0
-        while batch := list(islice(zip(positions, clips, strict=False), _BATCH)):
-            good = []
-            for index, (_, clip) in batch:
-                if isinstance(clip, DecodeError):
-                    broken.append(clip)
-                else:
-                    good.append((digests[index], clip))
-            if good:
-                self._embed_batch(good)
+        results = map_in_threads(embed_batch, batches, num_threads=num_threads)
+        for batch, errors in zip(batches, results, strict=True):
+            broken.extend(errors)
             done += len(batch)
             if progress is not None:
                 progress("embedding clips", done, len(todo))
         if broken:
             raise _broken_videos(broken)
 
+    def _embed_batch(self, videos: Sequence[VideoRecord], digests: Sequence[str]) -> list[DecodeError]:
+        """Store the maps of a few videos; returns what went wrong with those that cannot be decoded."""
+        errors: list[DecodeError] = []
+        good: list[tuple[str, Clip]] = []
+        for video, digest in zip(videos, digests, strict=True):
+            try:
+                clip = read_clip(video.path, num_frames=self.settings.num_frames, policy=self.settings.policy)
+                good.append((digest, clip))
+            except DecodeError as error:
+                errors.append(error)
+        if good:
+            self._store_maps(good)
+        return errors
+
     @torch.inference_mode()
-    def _embed_batch(self, batch: Sequence[tuple[str, Clip]]) -> None:
+    def _store_maps(self, clips: Sequence[tuple[str, Clip]]) -> None:
         size = {"resize": self.settings.resize, "crop": self.settings.crop}
-        frames = torch.stack([prepare(clip.frames, **size) for _, clip in batch])
+        frames = torch.stack([prepare(clip.frames, **size) for _, clip in clips])
         maps = dict(zip(self._asked, self.backbone(frames), strict=True))
         if POOLED in self.stages:
             maps[POOLED] = maps["last"].mean((-2, -1), keepdim=True)
         for stage in self.stages:
             key = self.key(stage)
-            for position, (digest, clip) in enumerate(batch):
+            for position, (digest, clip) in enumerate(clips):
                 tensors = {
                     "map": maps[stage][position].to(torch.float16).contiguous(),
                     "pts_seconds": clip.pts_seconds.double(),

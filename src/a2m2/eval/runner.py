@@ -1,20 +1,15 @@
-"""Several methods side by side over the same episodes.
-
-Threads share out episodes, never the arithmetic inside one: with one thread or many, every number is the same.
-"""
+"""Several methods side by side over the same episodes."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 
 from a2m2.errors import A2M2Error
 from a2m2.eval.sources import DescriptorSource
+from a2m2.eval.threads import map_in_threads
 from a2m2.matching import Matcher
 from a2m2.records import Episode, EpisodeRecord
 from a2m2.structures import Evidence, Match
@@ -87,26 +82,15 @@ def run_episodes(
     """
 
     def run_block(start: int) -> list[EpisodeRecord]:
-        return [
-            _run_one(contestants, draw(index), observer)
-            for index in range(start, min(start + _BLOCK, num_episodes))
-        ]
+        block = range(start, min(start + _BLOCK, num_episodes))
+        return [_run_one(contestants, draw(index), observer) for index in block]
 
-    with _one_thread_an_operation(), ThreadPoolExecutor(num_threads) as pool:
-        starts = iter(range(0, num_episodes, _BLOCK))
-        pending: deque[Future[list[EpisodeRecord]]] = deque()
-        try:
-            for start in starts:
-                pending.append(pool.submit(run_block, start))
-                if len(pending) > 2 * num_threads:
-                    yield from pending.popleft().result()
-                    _report(progress, start, pending, num_episodes)
-            while pending:
-                yield from pending.popleft().result()
-                _report(progress, num_episodes, pending, num_episodes)
-        finally:
-            for future in pending:
-                future.cancel()
+    done = 0
+    for block in map_in_threads(run_block, range(0, num_episodes, _BLOCK), num_threads=num_threads):
+        yield from block
+        done += len(block)
+        if progress is not None:
+            progress("episodes", done, num_episodes)
 
 
 def _run_one(contestants: Sequence[Contestant], episode: Episode, observer: Observer | None) -> EpisodeRecord:
@@ -118,21 +102,3 @@ def _run_one(contestants: Sequence[Contestant], episode: Episode, observer: Obse
             if observer is not None and match.evidence is not None:
                 observer(contestant.name, episode, match.evidence)
     return EpisodeRecord(episode, predictions)
-
-
-def _report(
-    progress: Callable[[str, int, int], None] | None, submitted: int, pending: Sequence[object], total: int
-) -> None:
-    if progress is not None:
-        progress("episodes", max(0, min(submitted, total) - len(pending) * _BLOCK), total)
-
-
-@contextlib.contextmanager
-def _one_thread_an_operation() -> Iterator[None]:
-    """One thread inside each tensor operation while episodes run in parallel; restored afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -78,3 +78,7 @@ class Backbone(nn.Module):
         """
         normalisation = asdict(self.normalisation)
         return tensors_digest(self.state_dict(), {"normalisation": normalisation} | self.settings())
+
+    def stage_identity(self, stage: str) -> str:
+        """What one of ``stages`` really is; the same identity of the same digest means the same maps."""
+        return stage

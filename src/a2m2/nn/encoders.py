@@ -80,6 +80,10 @@ class _Encoder(Backbone):
             "last_stride": self.last_stride,
         }
 
+    def stage_identity(self, stage: str) -> str:
+        """The index of the stage's hidden state, whatever name it was asked for by."""
+        return str(self.indices[self.stages.index(stage)])
+
 
 class ImageEncoder(_Encoder):
     """An encoder that sees each frame alone."""

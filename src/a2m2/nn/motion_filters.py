@@ -37,6 +37,7 @@ _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (0.7, -0.7, 0.0), (0.35, 0.35, -0.7))  # lum
 _FINE_BLUR, _SURROUND_BLUR = 0.5, 3.75  # standard deviations in pixels of the 64 and the 20 grid
 _PATCH = 3
 _RADIUS = 5.5  # cells that content may move between two sampled frames
+_REACH = math.floor(_RADIUS)
 _TEMPERATURE = 0.015  # colour difference that counts as a match
 _SLOWNESS = 0.1  # log odds against a motion, a cell of length
 _SHARPNESS = 3  # exponent of the directions' cosine tuning
@@ -59,7 +60,7 @@ class MotionFilters(Backbone):
     """
 
     _bias: Tensor
-    _motions: Tensor
+    _tuning: Tensor
     _place: Tensor
     _colours: Tensor
 
@@ -75,9 +76,9 @@ class MotionFilters(Backbone):
             image_size=None,
             normalisation=_PIXELS_AS_THEY_ARE,
         )
-        bias, motions = _motion_tables()
+        bias, tuning = _motion_tables()
         self.register_buffer("_bias", bias, persistent=False)
-        self.register_buffer("_motions", motions, persistent=False)
+        self.register_buffer("_tuning", tuning, persistent=False)
         self.register_buffer("_place", _PLACE_GAIN * _cell_places(), persistent=False)
         self.register_buffer("_colours", torch.tensor(_OPPONENT), persistent=False)
 
@@ -86,7 +87,7 @@ class MotionFilters(Backbone):
         return {"model": "motion-filters", "version": VERSION}
 
     def maps(self, pixels: Frames) -> StageMaps:
-        """The one map of each clip, as often as there are stages. Clips go one by one: matching is wide."""
+        """The one map of each clip, as often as there are stages."""
         maps = torch.stack([self._clip_map(clip) for clip in pixels.float()])
         return (maps,) * len(self.stages)
 
@@ -110,30 +111,44 @@ class MotionFilters(Backbone):
         """Change and motion between each frame and another one."""
         difference = (cells - other).square().sum(1, keepdim=True)
         change = difference / (difference + _CHANGE_SCALE**2)
-        patches, others = _patches(cells), _patches(other)
-        distance = (
-            patches.square().sum(1)[:, :, None]
-            + others.square().sum(1)[:, None, :]
-            - 2 * torch.bmm(patches.mT, others)
-        )
-        match = torch.softmax(self._bias - distance / (2 * _TEMPERATURE**2), dim=-1)
-        motion = torch.einsum("tij,ijk->tki", match, self._motions).unflatten(-1, (GRID, GRID))
+        match = torch.softmax(self._bias - _distances(cells, other) / (2 * _TEMPERATURE**2), dim=1)
+        motion = torch.einsum("tohw,ok->tkhw", match, self._tuning)
         return torch.cat([_MOTION_GAIN * _GATE_GAIN * change * motion, _CHANGE_GAIN * change], dim=1)
 
 
-def _motion_tables() -> tuple[Float[Tensor, "cell cell"], Float[Tensor, "cell cell motion"]]:
-    """Log odds of a motion to cell i from cell j before looking, and its tuning: directions, then x and y."""
-    place = _cell_places() * (GRID - 1) / 2
-    step = place.flatten(1)[:, :, None] - place.flatten(1)[:, None, :]
-    length = step.square().sum(0).sqrt()
-    bias = torch.where(length > _RADIUS, torch.tensor(-torch.inf), -_SLOWNESS * length)
-    angle = torch.atan2(step[1], step[0])
+def _motion_tables() -> tuple[Float[Tensor, "offset grid grid"], Float[Tensor, "offset motion"]]:
+    """Log odds of every offset at every cell before looking, and what an offset says: directions, then x and y.
+
+    An offset leads from where content was in the other frame to the cell.
+    """
+    axis = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+    down, right = (values.flatten() for values in torch.meshgrid(axis, axis, indexing="ij"))
+    length = (right.square() + down.square()).sqrt()
+    cell = torch.arange(GRID, dtype=torch.float32)
+    row, column = cell[None, :] - down[:, None], cell[None, :] - right[:, None]
+    row_inside, column_inside = (row >= 0) & (row < GRID), (column >= 0) & (column < GRID)
+    possible = row_inside[:, :, None] & column_inside[:, None, :] & (length <= _RADIUS)[:, None, None]
+    bias = torch.where(possible, -_SLOWNESS * length[:, None, None], torch.tensor(-torch.inf))
+    angle = torch.atan2(down, right)
     moving = (length > 0).float()
     tuned = [
         moving * torch.relu(torch.cos(angle - 2 * math.pi * k / NUM_DIRECTIONS)) ** _SHARPNESS
         for k in range(NUM_DIRECTIONS)
     ]
-    return bias, torch.stack([*tuned, step[0] / 5, step[1] / 5], dim=-1)
+    return bias, torch.stack([*tuned, right / 5, down / 5], dim=-1)
+
+
+def _distances(
+    cells: Float[Tensor, "time colour grid grid"], other: Float[Tensor, "time colour grid grid"]
+) -> Float[Tensor, "time offset grid grid"]:
+    """Mean squared colour difference of the patch around each cell and the one an offset away in ``other``."""
+    padded = functional.pad(other, (_REACH,) * 4, mode="replicate")
+    side = 2 * _REACH + 1
+    # unfold lists the neighbours from top left; content that moved down and right came from there, so turn it round.
+    neighbours = functional.unfold(padded, side).unflatten(1, (-1, side**2)).flip(2)
+    squared = (neighbours - cells.flatten(2)[:, :, None]).square().sum(1).unflatten(-1, (GRID, GRID))
+    edge = _PATCH // 2
+    return functional.avg_pool2d(functional.pad(squared, (edge,) * 4, mode="replicate"), _PATCH, stride=1)
 
 
 def _cell_places() -> Float[Tensor, "2 grid grid"]:
@@ -141,12 +156,6 @@ def _cell_places() -> Float[Tensor, "2 grid grid"]:
     axis = torch.linspace(-1, 1, GRID)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([x, y])
-
-
-def _patches(cells: Float[Tensor, "time colour grid grid"]) -> Float[Tensor, "time entry cell"]:
-    """The patch around every cell, scaled so that squared distances are means over the patch."""
-    padded = functional.pad(cells, (_PATCH // 2,) * 4, mode="replicate")
-    return functional.unfold(padded, _PATCH) / _PATCH
 
 
 def _blur(images: Float[Tensor, "time colour height width"], sigma: float) -> Tensor:

@@ -116,13 +116,13 @@ def _background(draws: Draws, ground: np.ndarray, size: int) -> Float[np.ndarray
     side = background_side(size)
     place = np.linspace(0.0, 1.0, side)
     picture = np.repeat(ground, side * side).reshape(3, side, side)
-    for cells, strength in ((4, 0.16), (9, 0.08)):
+    for cells, strength in ((4, 0.1), (9, 0.04)):
         grid = draws.uniforms(3 * cells * cells, -strength, strength).reshape(3, cells, cells)
         weights = _smooth_weights(place * (cells - 1), cells)
         picture += weights @ grid @ weights.T
     direction, stripes, phase = draws.uniform(0.0, math.pi), draws.uniform(2.0, 9.0), draws.uniform()
     along = place[None, :] * math.cos(direction) + place[:, None] * math.sin(direction)
-    tint = draws.uniforms(3, -0.08, 0.08)
+    tint = draws.uniforms(3, -0.05, 0.05)
     picture += tint[:, None, None] * np.clip(
         4.0 * np.abs(2.0 * np.mod(stripes * along + phase, 1.0) - 1.0) - 2.0, -1.0, 1.0
     )

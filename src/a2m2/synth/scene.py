@@ -117,11 +117,11 @@ def draw_steps(draws: Draws, radii: Float[np.ndarray, "object"]) -> Steps:
 
 
 def draw_camera(draws: Draws, num_frames: int) -> Float[np.ndarray, "frame 2"]:
-    """A slow drift: a straight line and one slow swing in each direction, within 0.025 of the frame."""
+    """A slow drift: a straight line and one slow swing in each direction, within 0.02 of the frame."""
     times = np.linspace(-0.5, 0.5, num_frames)
     tracks = []
     for _ in range(2):
-        slope, swing = draws.uniform(-0.03, 0.03), draws.uniform(0.0, 0.008)
+        slope, swing = draws.uniform(-0.025, 0.025), draws.uniform(0.0, 0.006)
         phase = draws.uniform(0.0, 2.0 * math.pi)
         tracks.append(slope * times + swing * np.sin(2.0 * math.pi * times + phase))
     return np.stack(tracks, axis=1)

@@ -17,10 +17,10 @@ from a2m2.synth.settings import Stratum, SynthConfig
 
 V1_SEED = 1
 
-V1_DEFINITIONS: dict[Stratum, str] = {"sets": "", "sequences": ""}
+V1_DEFINITIONS: dict[Stratum, str] = {"sets": "3365ccc879d06783", "sequences": "b39922b7cb9ffefa"}
 """Digest of the hundred class definitions of each stratum."""
 
-V1_VIDEO_LIBRARIES = ""
+V1_VIDEO_LIBRARIES = "PyAV 18.1.0, libavcodec 62.28.102, libswscale 9.5.102"
 """The builds of FFmpeg's libraries with which the decoded digests were taken."""
 
 
@@ -53,7 +53,14 @@ class ReferenceClip:
         return draw_classes(self.stratum, V1_SEED)[self.class_index]
 
 
-V1_REFERENCE: tuple[ReferenceClip, ...] = ()
+V1_REFERENCE: tuple[ReferenceClip, ...] = (
+    ReferenceClip("sets", 0.0, 0.0, 0, 0, "fb28dae73f5ac011", "a27a7c39bf66680c"),
+    ReferenceClip("sets", 1.0, 0.0, 76, 7, "744b7c16cf4ee33e", "1503fa6c86898aca"),
+    ReferenceClip("sets", 1.0, 1.0, 99, 3, "3e3a01c0c121a03e", "5f40d26449da1bc2"),
+    ReferenceClip("sets", 0.5, 0.5, 70, 1, "5d084a9dc3987796", "94e32408be943754"),
+    ReferenceClip("sequences", 0.0, 0.0, 0, 0, "b0d846397a9d2a12", "a90fc5d739bcafcf"),
+    ReferenceClip("sequences", 1.0, 0.0, 99, 5, "6ddca042c8dfc01c", "88940dfcab638d8e"),
+)
 
 
 def array_digest(array: np.ndarray) -> str:
