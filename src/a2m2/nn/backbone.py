@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ StageMaps = tuple[Float[Tensor, "batch time _ _ _"], ...]
 """One map ``(batch, time, channel, height, width)`` a stage; the last three differ between stages."""
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Base of all backbones.
 
     Attributes:
@@ -63,13 +64,13 @@ class Backbone(nn.Module):
             )
         return self.maps((frames * self.normalisation.gain - self._mean) / self._std)
 
+    @abstractmethod
     def maps(self, pixels: Frames) -> StageMaps:
         """Maps of normalised pixels."""
-        raise NotImplementedError(f"{type(self).__name__} must define maps")
 
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Whatever else than the weights decides what the maps are, as JSON can hold it."""
-        raise NotImplementedError(f"{type(self).__name__} must define settings")
 
     def digest(self) -> str:
         """16 hex digits that name weights and settings, whichever stages are asked for.

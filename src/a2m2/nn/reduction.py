@@ -7,6 +7,7 @@ The learnt kind is the pair of 1 × 1 convolutions of TCPNet (Gao et al. 2021).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -129,13 +130,14 @@ def fit_reduction(
     return Reduction(maps.mean.float(), (basis * largest.sign()).float(), shrunk.float(), power)
 
 
-class ReductionModule(nn.Module):
+class ReductionModule(nn.Module, ABC):
     """Base of reductions inside a model: maps in, float32 maps with ``out_channels`` channels out."""
 
     out_channels: int
 
+    @abstractmethod
     def forward(self, maps: Maps) -> Float[Tensor, "*batch component height width"]:
-        raise NotImplementedError(f"{type(self).__name__} must define forward")
+        """Maps with ``out_channels`` channels."""
 
 
 class LinearReduction(ReductionModule):

@@ -1,0 +1,43 @@
+"""Tables in Markdown files come from records, between marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_clips import make_dataset
+
+from a2m2.bench.tables import insert, main
+from a2m2.config import load
+from a2m2.errors import RecordError
+from a2m2.eval.evaluate import evaluate
+from a2m2.settings import EvaluateSettings
+
+
+def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "squares", splits={"test": ["right", "left", "down"]}, clips_per_class=3)
+    settings = load(
+        EvaluateSettings,
+        data=str(data),
+        methods=["a2m2_net", "diagonal"],
+        fit="transductive",
+        video={"resize": 48, "crop": 48},
+        protocol={"way": 3, "episodes": 20},
+    )
+    result = evaluate(settings, out=tmp_path / "run", cache=tmp_path / "cache")
+    page = tmp_path / "results.md"
+    page.write_text("before\n<!-- begin x -->\nold\n<!-- end x -->\nafter\n")
+    for _ in range(2):
+        main([str(page), str(tmp_path / "run"), "--mark", "x"])
+    text = page.read_text()
+    accuracy = result.summary.methods["a2m2_net"]
+    assert text.startswith("before\n<!-- begin x -->\n**run** (test): 3-way 1-shot, 1 query a class, 20 episodes, seed 0")
+    assert text.endswith("\n<!-- end x -->\nafter\n")
+    assert "old" not in text
+    assert f"| `a2m2_net` | {100 * accuracy.accuracy:.2f} ± {100 * accuracy.interval95:.2f} |" in text
+    assert text.count("| `diagonal` |") == 2
+
+
+def test_missing_marks_are_named() -> None:
+    with pytest.raises(RecordError, match=r"expected the marks '<!-- begin x -->' and '<!-- end x -->' in the file"):
+        insert("nothing here", "x", "table")
