@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from abc import ABC, abstractmethod
+from dataclasses import asdict
 from typing import Any
 
 import torch
