@@ -42,7 +42,9 @@ def align(first: Path, second: Path) -> None:
     solution = solve(cost[None], weights, weights)
     plan = solution.plan[0]
 
-    print(f"Earth Mover's Distance {float(solution.value[0]):.4f}, optimal to {float(solution.certificate.gap[0]):.0e}")
+    print(
+        f"Earth Mover's Distance {float(solution.value[0]):.4f}, optimal to {float(solution.certificate.gap[0]):.0e}"
+    )
     for i, j in torch.nonzero(plan > 0.5 / len(cost)).tolist():
         a, b = one.spans[0, i].tolist(), other.spans[0, j].tolist()
         print(f"  {a[0]:5.2f}–{a[1]:.2f} s  →  {b[0]:5.2f}–{b[1]:.2f} s   mass {float(plan[i, j]):.3f}")

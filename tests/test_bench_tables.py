@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_clips import make_dataset
 
 from a2m2.bench.tables import insert, main
 from a2m2.config import load
 from a2m2.errors import RecordError
 from a2m2.eval.evaluate import evaluate
 from a2m2.settings import EvaluateSettings
+from tiny_clips import make_dataset
 
 
 def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
         main([str(page), str(tmp_path / "run"), "--mark", "x"])
     text = page.read_text()
     accuracy = result.summary.methods["a2m2_net"]
-    assert text.startswith("before\n<!-- begin x -->\n**run** (test): 3-way 1-shot, 1 query a class, 20 episodes, seed 0")
+    begin = "before\n<!-- begin x -->\n**run** (test): 3-way 1-shot, 1 query a class, 20 episodes, seed 0"
+    assert text.startswith(begin)
     assert text.endswith("\n<!-- end x -->\nafter\n")
     assert "old" not in text
     assert f"| `a2m2_net` | {100 * accuracy.accuracy:.2f} ± {100 * accuracy.interval95:.2f} |" in text
@@ -39,5 +40,7 @@ def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
 
 
 def test_missing_marks_are_named() -> None:
-    with pytest.raises(RecordError, match=r"expected the marks '<!-- begin x -->' and '<!-- end x -->' in the file"):
+    with pytest.raises(
+        RecordError, match=r"expected the marks '<!-- begin x -->' and '<!-- end x -->' in the file"
+    ):
         insert("nothing here", "x", "table")

@@ -10,7 +10,16 @@ from a2m2.nn import load_backbone
 from a2m2.nn.motion_filters import GRID, NUM_CHANNELS, NUM_DIRECTIONS
 
 # Steps of a square (right, down) and the direction of the histogram they belong to: eighths of a turn, clockwise.
-STEPS = [((8, 0), 0), ((8, 8), 1), ((0, 8), 2), ((-8, 8), 3), ((-8, 0), 4), ((-8, -8), 5), ((0, -8), 6), ((8, -8), 7)]
+STEPS = [
+    ((8, 0), 0),
+    ((8, 8), 1),
+    ((0, 8), 2),
+    ((-8, 8), 3),
+    ((-8, 0), 4),
+    ((-8, -8), 5),
+    ((0, -8), 6),
+    ((8, -8), 7),
+]
 BEFORE, AFTER = slice(1, 1 + NUM_DIRECTIONS), slice(12, 12 + NUM_DIRECTIONS)
 FLOW, CHANGE = slice(9, 11), 11
 
