@@ -79,6 +79,29 @@ def test_evaluate_compare_report_info(
         assert expected in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("arguments", [("fish",), ("evaluate", "--fish")])
+def test_unknown_commands_and_options_show_how_to_ask(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    printed = capsys.readouterr().err
+    assert "No such" in printed
+    assert "Usage: a2m2" in printed
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("a2m2.synth.generate", interrupted)
+    assert call(monkeypatch, "synth", tmp_path / "clips") == 130
+    assert (
+        "stopped; what was finished is kept and the same command continues from it" in capsys.readouterr().err
+    )
+
+
 def test_dry_run_writes_nothing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import typer
-from click.exceptions import ClickException
 
 from a2m2 import __version__
 from a2m2.checks import write_failure
@@ -31,8 +33,6 @@ app = typer.Typer(
     """,
     epilog="Start with: `a2m2 demo`. Every command shows examples with --help.",
 )
-for command in (demo, synth, evaluate, compare, report, info):
-    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -50,25 +50,36 @@ def _options(
     """Options of the command itself."""
 
 
+def _guard(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with its failures in one line on stderr: status 1 for what a user can mend, 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            typer.echo(
+                "\nstopped; what was finished is kept and the same command continues from it", err=True
+            )
+            raise typer.Exit(130) from None
+        except A2M2Error as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            # The reader of our output went away (a2m2 info | head): nothing is wrong.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output"
+            typer.echo(f"error: {write_failure(Path(place), error)}", err=True)
+            raise typer.Exit(1) from None
+
+    return guarded
+
+
+for _command in (demo, synth, evaluate, compare, report, info):
+    app.command()(_guard(_command))
+
+
 def main() -> None:
-    """Run the command; an error a user can mend is one line on stderr and exit status 1, Ctrl-C is 130."""
-    try:
-        status = app(standalone_mode=False)
-    except ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("\nstopped; what was finished is kept and the same command continues from it", err=True)
-        status = 130
-    except A2M2Error as error:
-        typer.echo(f"error: {error}", err=True)
-        status = 1
-    except BrokenPipeError:
-        # The reader of our output went away (a2m2 info | head): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except OSError as error:
-        place = Path(os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output")
-        typer.echo(f"error: {write_failure(place, error)}", err=True)
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+    """Run the command."""
+    app(prog_name="a2m2")

@@ -10,7 +10,8 @@ For every cell of a coarse grid and every frame:
 * its place in the frame.
 
 The covariance of such channels over a window says which directions occur together, at which places, and how these
-change: what the M² block is for. The constants were chosen on synthetic clips of seeds other than synth-v1's.
+change: what the M² block is for. The constants were chosen on training
+classes of synth-v1, never on its test classes.
 """
 
 from __future__ import annotations
