@@ -106,11 +106,11 @@ class A2Matcher(Matcher):
         num_classes: int,
     ) -> Match:
         check_labels(support, support_labels, num_classes)
-        positions = candidate_positions(support, self.order_axis)
+        positions = candidate_positions(support, self.order_axis) if self.uses_order else None
         targets = merge_shots(support, positions, support_labels, self.shots, num_classes=num_classes)
         cosines = pair_cosines(query, targets.descriptors)
         cost = 1 - cosines.centred
-        if self.order_prior > 0:
+        if targets.positions is not None:
             query_positions = candidate_positions(query, self.order_axis)
             cost = cost + self.order_prior * order_cost(query_positions, targets.positions)
         query_weights, target_weights = self._weights(query, targets, cosines)

@@ -68,8 +68,7 @@ def _block_cosines(
     query: Float[Tensor, "rows dim"], target: Float[Tensor, "columns dim"], mean: Float[Tensor, "dim"] | None
 ) -> tuple[Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
     gram = query @ target.T
-    query_square = (query * query).sum(1)
-    target_square = (target * target).sum(1)
+    query_square, target_square = torch.linalg.vecdot(query, query), torch.linalg.vecdot(target, target)
     raw = gram * _inverse_root(query_square)[:, None] * _inverse_root(target_square)[None, :]
     if mean is None:
         return raw, raw

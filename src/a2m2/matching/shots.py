@@ -20,20 +20,20 @@ class Targets:
 
     Attributes:
         descriptors: one entry a target.
-        positions: ``(target, node)`` place of each candidate in its own video, for the order prior.
+        positions: ``(target, node)`` place of each candidate in its own video; None without an order prior.
         labels: ``(target,)`` class of each target.
         present: ``(target, node)`` False for nodes that only pad a class with fewer shots; None when all are real.
     """
 
     descriptors: Descriptors
-    positions: Float[Tensor, "target node"]
+    positions: Float[Tensor, "target node"] | None
     labels: Int[Tensor, "target"]
     present: Bool[Tensor, "target node"] | None = None
 
 
 def merge_shots(
     support: Descriptors,
-    positions: Float[Tensor, "support node"],
+    positions: Float[Tensor, "support node"] | None,
     labels: Int[Tensor, "support"],
     rule: ShotRule,
     *,
@@ -53,7 +53,7 @@ def merge_shots(
 
 
 def _prototypes(
-    support: Descriptors, positions: Tensor, labels: Int[Tensor, "support"], num_classes: int
+    support: Descriptors, positions: Tensor | None, labels: Int[Tensor, "support"], num_classes: int
 ) -> Targets:
     count = labels.bincount(minlength=num_classes)
 
@@ -64,11 +64,12 @@ def _prototypes(
     merged = replace(
         support, values=mean(support.values), spans=mean(support.spans), energy=mean(support.energy)
     )
-    return Targets(merged, mean(positions), torch.arange(num_classes, device=labels.device))
+    merged_positions = None if positions is None else mean(positions)
+    return Targets(merged, merged_positions, torch.arange(num_classes, device=labels.device))
 
 
 def _unions(
-    support: Descriptors, positions: Tensor, labels: Int[Tensor, "support"], num_classes: int
+    support: Descriptors, positions: Tensor | None, labels: Int[Tensor, "support"], num_classes: int
 ) -> Targets:
     """Nodes of a class side by side; classes with fewer videos are padded with absent nodes."""
     members = [torch.nonzero(labels == label).flatten() for label in range(num_classes)]
@@ -87,5 +88,8 @@ def _unions(
     present = filled.repeat_interleave(support.values.shape[1], dim=1)
     class_labels = torch.arange(num_classes, device=labels.device)
     return Targets(
-        merged, positions[slots].flatten(1, 2), class_labels, None if bool(present.all()) else present
+        merged,
+        None if positions is None else positions[slots].flatten(1, 2),
+        class_labels,
+        None if bool(present.all()) else present,
     )
