@@ -39,6 +39,14 @@ def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
     assert text.count("| `diagonal` |") == 2
 
 
+def test_what_a_program_printed_becomes_a_block(tmp_path: Path) -> None:
+    page, printed = tmp_path / "results.md", tmp_path / "out.txt"
+    page.write_text("<!-- begin x --><!-- end x -->")
+    printed.write_text("a  1\nb  2\n")
+    main([str(page), "--mark", "x", "--text", str(printed)])
+    assert page.read_text() == "<!-- begin x -->\n```\na  1\nb  2\n```\n<!-- end x -->"
+
+
 def test_missing_marks_are_named() -> None:
     with pytest.raises(
         RecordError, match=r"expected the marks '<!-- begin x -->' and '<!-- end x -->' in the file"

@@ -4,6 +4,7 @@ Example::
 
     python -m a2m2.bench.tables docs/results.md --mark sets-timing-0 runs/sets_t0
     python -m a2m2.bench.tables README.md --mark accuracy runs/sets_t1 runs/sequences_t1 --short
+    python -m a2m2.bench.ot > ot.txt; python -m a2m2.bench.tables docs/results.md --mark ot --text ot.txt
 
 The file holds ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is replaced.
 """
@@ -92,11 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m a2m2.bench.tables", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("file", type=Path, help="Markdown file with the marks")
-    parser.add_argument("folders", type=Path, nargs="+", help="results folders of a2m2 evaluate")
+    parser.add_argument("folders", type=Path, nargs="*", help="results folders of a2m2 evaluate")
     parser.add_argument("--mark", required=True, help="name of the marks")
+    parser.add_argument(
+        "--text", type=Path, action="append", default=[], help="what a program printed; repeatable"
+    )
     parser.add_argument("--short", action="store_true", help="accuracies only")
     options = parser.parse_args(arguments)
-    content = "\n\n".join(markdown(folder, short=options.short) for folder in options.folders)
+    blocks = [markdown(folder, short=options.short) for folder in options.folders]
+    blocks += [f"```\n{path.read_text(encoding='utf-8').strip()}\n```" for path in options.text]
+    content = "\n\n".join(blocks)
     text = options.file.read_text(encoding="utf-8")
     write_text_atomic(options.file, insert(text, options.mark, content))
 
