@@ -28,7 +28,7 @@ def test_a_run_becomes_a_table_between_marks(tmp_path: Path) -> None:
     page = tmp_path / "results.md"
     page.write_text("before\n<!-- begin x -->\nold\n<!-- end x -->\nafter\n")
     for _ in range(2):
-        main([str(page), str(tmp_path / "run"), "--mark", "x"])
+        main([str(page), "--mark", "x", str(tmp_path / "run")])
     text = page.read_text()
     accuracy = result.summary.methods["a2m2_net"]
     begin = "before\n<!-- begin x -->\n**run** (test): 3-way 1-shot, 1 query a class, 20 episodes, seed 0"

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--text", type=Path, action="append", default=[], help="what a program printed; repeatable"
     )
     parser.add_argument("--short", action="store_true", help="accuracies only")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     blocks = [markdown(folder, short=options.short) for folder in options.folders]
     blocks += [f"```\n{path.read_text(encoding='utf-8').strip()}\n```" for path in options.text]
     content = "\n\n".join(blocks)
