@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.checks import atomic_path, existing_folder, output_folder, write_text_atomic
-from a2m2.errors import DataError, OutputError
+from a2m2.checks import atomic_path, output_folder, write_text_atomic
+from a2m2.errors import OutputError
 
 
 def test_output_folder_is_made_with_its_parents(tmp_path: Path) -> None:
@@ -55,18 +55,6 @@ def test_output_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: py
         OutputError, match=r"you may not write there; change the permissions or choose another"
     ):
         output_folder(tmp_path)
-
-
-def test_existing_folder_suggests_the_nearest_name(tmp_path: Path) -> None:
-    (tmp_path / "gestures").mkdir()
-    assert existing_folder(str(tmp_path / "gestures")) == tmp_path / "gestures"
-    with pytest.raises(DataError, match=r"^no folder .*gesturs; did you mean .*gestures\?$"):
-        existing_folder(tmp_path / "gesturs")
-    with pytest.raises(DataError, match=r"^no folder .*nowhere/x; check the path$"):
-        existing_folder(tmp_path / "nowhere" / "x")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file is a file; give a folder$"):
-        existing_folder(tmp_path / "file")
 
 
 def test_atomic_path_replaces_the_target_only_at_the_end(tmp_path: Path) -> None:

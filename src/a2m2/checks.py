@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from a2m2.errors import DataError, OutputError
+from a2m2.errors import OutputError
 
 _WRITE_FAILURES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another place"),
@@ -32,20 +32,6 @@ _WRITE_FAILURES: dict[int, tuple[str, str]] = {
     errno.ENAMETOOLONG: ("the name is too long", "give a shorter one"),
     errno.EIO: ("the device reported a fault", "check the disk or choose another place"),
 }
-
-
-def existing_folder(path: str | Path) -> Path:
-    """``path`` as a folder that exists.
-
-    Raises:
-        DataError: it does not exist (a neighbour with a similar name is suggested) or is a file.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise DataError(f"{path} is a file; give a folder")
-    raise DataError(f"no folder {path}; {nearest_path(path) or 'check the path'}")
 
 
 def nearest_path(path: Path) -> str:
