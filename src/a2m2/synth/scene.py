@@ -20,7 +20,7 @@ from a2m2.synth.timing import Schedule
 
 ACTOR, FIRST, SECOND, ITEM, VISITOR = range(5)
 NUM_CAST = 5
-MAX_BYSTANDERS = 1
+MAX_BYSTANDERS = 2
 
 # Which objects are placed together: the pair keeps its distance.
 _PLACED_TOGETHER = (0, 1, 1, 2, 3, 4, 5)
@@ -74,6 +74,9 @@ def draw_scene(draws: Draws, names: tuple[str, ...], schedule: Schedule, num_fra
     steps = draw_steps(draws, radii)
     # The actor's two sizes lie around the radius that it would otherwise have.
     radii[ACTOR] *= math.exp(-0.45 * steps.growth)
+    # The others' sizes are spread as the actor's two are: an extreme size must not tell who can change it.
+    for i in range(ITEM, num_objects):
+        radii[i] *= math.exp((draws.index(2) - 0.45) * draws.uniform(0.55, 0.85))
     axis, angles = draws.uniform(0.0, 2.0 * math.pi), draws.uniforms(num_objects, 0.0, 2.0 * math.pi)
     zoom, shift = draws.uniform(0.82, 1.0), draws.uniforms(2, -0.5, 0.5)
     side, camera = draws.index(4), draw_camera(draws, num_frames)

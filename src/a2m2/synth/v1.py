@@ -54,12 +54,12 @@ class ReferenceClip:
 
 
 V1_REFERENCE: tuple[ReferenceClip, ...] = (
-    ReferenceClip("sets", 0.0, 0.0, 0, 0, "fb28dae73f5ac011", "a27a7c39bf66680c"),
-    ReferenceClip("sets", 1.0, 0.0, 76, 7, "744b7c16cf4ee33e", "1503fa6c86898aca"),
-    ReferenceClip("sets", 1.0, 1.0, 99, 3, "3e3a01c0c121a03e", "5f40d26449da1bc2"),
-    ReferenceClip("sets", 0.5, 0.5, 70, 1, "5d084a9dc3987796", "94e32408be943754"),
-    ReferenceClip("sequences", 0.0, 0.0, 0, 0, "b0d846397a9d2a12", "a90fc5d739bcafcf"),
-    ReferenceClip("sequences", 1.0, 0.0, 99, 5, "6ddca042c8dfc01c", "88940dfcab638d8e"),
+    ReferenceClip("sets", 0.0, 0.0, 0, 0, "ef95cd27469087da", "3a9d537b03bbfdd2"),
+    ReferenceClip("sets", 1.0, 0.0, 76, 7, "6bd1ecd56d261a6e", "6e06b3a0d9be817a"),
+    ReferenceClip("sets", 1.0, 1.0, 99, 3, "e528926fed64404c", "9defccaee0c39d94"),
+    ReferenceClip("sets", 0.5, 0.5, 70, 1, "932096f32ea220ed", "e92e5cf15535455d"),
+    ReferenceClip("sequences", 0.0, 0.0, 0, 0, "eb21389718282333", "66876df694da4cbe"),
+    ReferenceClip("sequences", 1.0, 0.0, 99, 5, "42d84c11e3d2a02d", "9836d9b01d793eb6"),
 )
 
 
