@@ -118,7 +118,7 @@ def test_temperature_and_gate_receive_gradients() -> None:
     support, query = random_descriptors(2, seed=15), random_descriptors(2, seed=16)
     matcher = A2Matcher(weights="gate", dim=12, learn_temperature=True).double()
     matcher(support, torch.arange(2), query, num_classes=2).logits.softmax(1)[:, 0].sum().backward()
-    assert matcher.log_temperature.grad.abs() > 0
+    assert matcher.temperature.log_value.grad.abs() > 0
     assert matcher.gate.linear.weight.grad.abs().sum() > 0
 
 

@@ -12,7 +12,7 @@ from a2m2.errors import ConfigError
 from a2m2.synth import SynthConfig, draw_classes, make_clip
 from a2m2.synth.draws import Draws
 from a2m2.synth.primitives import PRIMITIVES, QUANTITIES
-from a2m2.synth.scene import ACTOR, FIRST, ITEM, SECOND, VISITOR, draw_scene
+from a2m2.synth.scene import ACTOR, FIRST, ITEM, MAX_BYSTANDERS, SECOND, VISITOR, draw_scene
 from a2m2.synth.timing import draw_schedule
 
 SEED = 1003
@@ -158,7 +158,7 @@ def test_what_a_class_does_not_use_does_not_depend_on_it():
 def test_marginals_are_balanced_over_classes(stratum):
     """Chi-square: cast size by class, and the level of every free quantity; once each at p = 0.001."""
     classes = [c for c in draw_classes(stratum, SEED) if c.split == "test"]
-    casts, levels = np.zeros((len(classes), 2)), {q: np.zeros(2) for q in QUANTITIES}
+    casts, levels = np.zeros((len(classes), MAX_BYSTANDERS + 1)), {q: np.zeros(2) for q in QUANTITIES}
     for row, definition in enumerate(classes):
         used = {PRIMITIVES[name].quantity for name in definition.names}
         for index in range(40):

@@ -49,6 +49,10 @@ class WeightsError(A2M2Error):
     """A backbone or model whose weights are missing, unreadable or of another configuration."""
 
 
+class TrainingError(A2M2Error):
+    """A training that cannot go on, such as a loss that is not a number."""
+
+
 class OutputError(A2M2Error):
     """A place that cannot be written to, or a write that failed half-way."""
 

@@ -10,9 +10,11 @@ import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from a2m2.errors import ConfigError
 from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
+from a2m2.moments import triu_length
 from a2m2.settings import A2Settings, M2Settings
 
 
@@ -36,29 +38,31 @@ MethodBuilder = Callable[[M2Settings, A2Settings], Method]
 
 def a2m2_net(m2: M2Settings, a2: A2Settings) -> Method:
     """A²M²-Net (arXiv 2509.17638): multi-scale second-order moments, aligned by exact optimal transport."""
-    return Method(f"{_order(m2)} moments, exact optimal transport{_options(a2)}", m2, _a2_matcher(a2))
+    return Method(f"{_order(m2)} moments, exact optimal transport{_options(a2)}", m2, _a2_matcher(m2, a2))
 
 
 def a2_first_order(m2: M2Settings, a2: A2Settings) -> Method:
     """The A² matcher on window means: what alignment does without second order."""
     first = m2.model_copy(update={"order": "first"})
-    return Method(f"first-order moments, exact optimal transport{_options(a2)}", first, _a2_matcher(a2))
+    return Method(
+        f"first-order moments, exact optimal transport{_options(a2)}", first, _a2_matcher(first, a2)
+    )
 
 
 def diagonal(m2: M2Settings, a2: A2Settings) -> Method:
     """The same descriptors compared index by index: what A² is without alignment."""
-    return Method(f"{_order(m2)} moments, no alignment", m2, DiagonalMatcher(temperature=a2.temperature))
+    return Method(f"{_order(m2)} moments, no alignment", m2, DiagonalMatcher(**_tau(a2)))
 
 
 def diagonal_first_order(m2: M2Settings, a2: A2Settings) -> Method:
     """Window means compared index by index."""
     first = m2.model_copy(update={"order": "first"})
-    return Method("first-order moments, no alignment", first, DiagonalMatcher(temperature=a2.temperature))
+    return Method("first-order moments, no alignment", first, DiagonalMatcher(**_tau(a2)))
 
 
 def protonet(m2: M2Settings, a2: A2Settings) -> Method:
     """ProtoNet (arXiv 1703.05175) on the mean second-order descriptor, cosine."""
-    return Method(f"mean of {_order(m2)} moments, cosine", m2, ProtoNetMatcher(temperature=a2.temperature))
+    return Method(f"mean of {_order(m2)} moments, cosine", m2, ProtoNetMatcher(**_tau(a2)))
 
 
 def protonet_euclidean(m2: M2Settings, a2: A2Settings) -> Method:
@@ -69,7 +73,7 @@ def protonet_euclidean(m2: M2Settings, a2: A2Settings) -> Method:
 def protonet_first_order(m2: M2Settings, a2: A2Settings) -> Method:
     """ProtoNet on the mean of the reduced features, cosine."""
     first = m2.model_copy(update={"order": "first"})
-    return Method("mean of first-order moments, cosine", first, ProtoNetMatcher(temperature=a2.temperature))
+    return Method("mean of first-order moments, cosine", first, ProtoNetMatcher(**_tau(a2)))
 
 
 def mean_feature(m2: M2Settings, a2: A2Settings) -> Method:
@@ -82,7 +86,7 @@ def mean_feature(m2: M2Settings, a2: A2Settings) -> Method:
         scales=((1, 1),),
         center=False,
     )
-    return Method("mean feature of the last map, cosine", plain, ProtoNetMatcher(temperature=a2.temperature))
+    return Method("mean feature of the last map, cosine", plain, ProtoNetMatcher(**_tau(a2)))
 
 
 METHODS: dict[str, MethodBuilder] = {
@@ -120,7 +124,7 @@ def find_method(name: str) -> MethodBuilder:
     return builder
 
 
-def _a2_matcher(a2: A2Settings) -> A2Matcher:
+def _a2_matcher(m2: M2Settings, a2: A2Settings) -> A2Matcher:
     return A2Matcher(
         weights=a2.weights,
         weight_source=a2.weight_source,
@@ -129,8 +133,26 @@ def _a2_matcher(a2: A2Settings) -> A2Matcher:
         order_prior=a2.order_prior,
         order_axis=a2.order_axis,
         temperature=a2.temperature,
+        learn_temperature=a2.learn_temperature,
+        dim=descriptor_length(m2) if a2.weights == "gate" else None,
         num_threads=1,
     )
+
+
+def descriptor_length(m2: M2Settings) -> int:
+    """Length of a joined descriptor.
+
+    Raises:
+        ConfigError: it depends on the backbone, because nothing reduces its channels.
+    """
+    if m2.components is None:
+        raise ConfigError("a2.weights gate needs to know the length of descriptors; give m2.components")
+    channels = m2.components * (2 if m2.calibration == "difference" else 1)
+    return len(m2.stages) * (channels if m2.order == "first" else triu_length(channels))
+
+
+def _tau(a2: A2Settings) -> dict[str, Any]:
+    return {"temperature": a2.temperature, "learn_temperature": a2.learn_temperature}
 
 
 def _order(m2: M2Settings) -> str:

@@ -39,11 +39,13 @@ class BackboneSettings(Section):
     """The network (or filter bank) that turns frames into feature maps."""
 
     source: str = "motion-filters"
-    """A transformers folder, a hub name, 'motion-filters', or 'random:NAME' for random weights."""
+    """A transformers folder, a hub name, 'motion-filters', 'small-cnn' (to train), or 'random:NAME'."""
     last_stride: Literal[1, 2] = 2
     """Stride of a ResNet's last stage; 1 keeps 14×14 maps at 224 px."""
     random_seed: int = 0
     """Seed of random weights."""
+    difference: bool = False
+    """Let the last stage of small-cnn or a ResNet see the difference to the previous frame too (to train)."""
 
 
 class M2Settings(Section):
@@ -53,25 +55,42 @@ class M2Settings(Section):
     """Backbone stages: mid, last, pooled (spatial mean of last) or a hidden-state index; several are joined."""
     order: Literal["first", "second"] = "second"
     """Moment of each window: mean vector or covariance."""
-    calibration: Literal["none", "difference"] = "difference"
-    """Append the difference to the previous frame to every position, or nothing."""
+    calibration: Literal["none", "difference", "tsa", "tca", "tsa+tca"] = "difference"
+    """Append the difference to the previous frame to every position, or nothing; tsa and tca are trained."""
+    reduction: Literal["pca", "conv"] = "pca"
+    """Principal components fitted on clips, or two 1×1 convolutions, which are trained."""
     components: int | None = Field(default=32, ge=1)
-    """Channels kept by the principal-component reduction of each stage; null for no reduction."""
+    """Channels kept by the reduction of each stage; null for no reduction (pca only)."""
+    hidden: int = Field(default=256, ge=1)
+    """Channels between the two convolutions of the reduction."""
     scales: tuple[tuple[int, ...], ...] = ((1, 1), (2, 2), (4, 4))
     """Windows over the sampled frames, each (window, stride[, spatial pool[, regions]])."""
     newton_steps: int = Field(default=3, ge=1)
     """Newton–Schulz steps of the matrix square root."""
+    eps: float = Field(default=1e-9, ge=0)
+    """Multiple of the identity added to a covariance before its root."""
     scale_off_diagonal: bool = False
     """Multiply off-diagonal entries by √2 when vectorising."""
     center: bool = True
     """Subtract the mean descriptor of the fitting clips before the cosine."""
 
+    @model_validator(mode="after")
+    def _convolutions_know_their_number(self) -> M2Settings:
+        if self.reduction == "conv" and self.components is None:
+            raise ValueError("components is null, but reduction conv needs a number; give one, 128 in TCPNet")
+        return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether some of its parts have weights that training has to find."""
+        return self.reduction == "conv" or self.calibration not in ("none", "difference")
+
 
 class A2Settings(Section):
     """The A² module: how candidates are aligned."""
 
-    weights: Literal["cross_reference", "uniform", "softmax"] = "cross_reference"
-    """Mass of each candidate. (The learned gate needs training.)"""
+    weights: Literal["cross_reference", "uniform", "softmax", "energy", "gate"] = "cross_reference"
+    """Mass of each candidate; energy is motion energy, gate is learnt."""
     weight_source: Literal["raw", "centred"] = "raw"
     """Descriptors that the weights are computed on."""
     sharpness: float = Field(default=5.0, gt=0)
@@ -84,6 +103,8 @@ class A2Settings(Section):
     """What the order prior measures on: time, or the share of motion that has passed."""
     temperature: float = Field(default=12.5, gt=0)
     """Scale τ of the scores."""
+    learn_temperature: bool = False
+    """Let training find τ, starting from temperature."""
 
 
 class ProtocolSettings(Section):
@@ -106,6 +127,8 @@ class EvaluateSettings(Section):
 
     data: str
     """Folder ROOT/[SPLIT/]CLASS/clip.ext, or a manifest CSV."""
+    weights: tuple[str, ...] = ()
+    """Trained networks to test side by side: training folders or .safetensors files; none tests without training."""
     split: tuple[str, ...] = ("test",)
     """Splits to test on, pooled; ignored by a folder without splits."""
     methods: tuple[str, ...] = ("a2m2_net", "diagonal", "protonet", "mean_feature")

@@ -102,6 +102,17 @@ class Descriptors:
         """The videos at ``index`` (1-D int64); nodes, mean and blocks stay."""
         return replace(self, values=self.values[index], spans=self.spans[index], energy=self.energy[index])
 
+    def to(self, device: torch.device | str) -> Descriptors:
+        """The same on another device."""
+        return replace(
+            self,
+            **{
+                name: getattr(self, name).to(device)
+                for name in ("values", "spans", "windows", "scale", "energy", "mean")
+                if getattr(self, name) is not None
+            },
+        )
+
     def __repr__(self) -> str:
         return f"Descriptors(values={_shape(self.values)}, mean={_shape(self.mean)}, blocks={self.blocks})"
 

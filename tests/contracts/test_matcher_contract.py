@@ -15,6 +15,7 @@ MATCHERS: dict[str, Callable[[], Matcher]] = {
     "a2 cross_reference": lambda: A2Matcher(),
     "a2 uniform": lambda: A2Matcher(weights="uniform"),
     "a2 softmax": lambda: A2Matcher(weights="softmax"),
+    "a2 energy": lambda: A2Matcher(weights="energy"),
     "a2 gate": lambda: A2Matcher(weights="gate", dim=12),
     "a2 prototype": lambda: A2Matcher(shots="prototype"),
     "a2 union": lambda: A2Matcher(shots="union"),

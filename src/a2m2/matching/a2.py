@@ -12,15 +12,15 @@ and with respect to the weights the dual potentials; nothing is unrolled.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from a2m2.matching.base import Matcher, check_labels, class_mean
 from a2m2.matching.gram import PairCosines, pair_cosines
-from a2m2.matching.node_weights import FLOOR, WeightRule, WeightSource, node_weights
+from a2m2.matching.node_weights import FLOOR, WeightRule, WeightSource, energy_weights, node_weights
 from a2m2.matching.order import OrderAxis, candidate_positions, order_cost
 from a2m2.matching.shots import ShotRule, Targets, merge_shots
+from a2m2.matching.temperature import Temperature
 from a2m2.ot import emd_with_plan
 from a2m2.structures import Descriptors, Evidence, Match
 
@@ -46,7 +46,7 @@ class A2Matcher(Matcher):
     """Scores by the Earth Mover's Distance between candidates.
 
     Args:
-        weights: node weights: ``cross_reference``, ``uniform``, ``softmax`` or the learned ``gate``.
+        weights: node weights: ``cross_reference``, ``uniform``, ``softmax``, motion ``energy`` or the learned ``gate``.
         weight_source: cosines that ``cross_reference`` and ``softmax`` read; ``raw`` descriptors by default, since
             on centred ones the weights lose more than they bring.
         sharpness: κ of ``softmax``.
@@ -54,7 +54,7 @@ class A2Matcher(Matcher):
         order_prior: λ, 0 for none.
         order_axis: what λ measures distance on: ``time`` or motion ``progress``.
         temperature: τ.
-        learn_temperature: make τ a parameter (stored as its logarithm).
+        learn_temperature: make τ a parameter.
         dim: descriptor length, needed by ``gate`` only.
         num_threads: threads of the transport solver; None for all cores.
     """
@@ -78,8 +78,6 @@ class A2Matcher(Matcher):
         super().__init__()
         if order_prior < 0:
             raise ValueError(f"expected order_prior ≥ 0, got {order_prior}")
-        if temperature <= 0:
-            raise ValueError(f"expected temperature > 0, got {temperature}")
         if weights == "gate" and dim is None:
             raise ValueError("expected dim, the descriptor length, for weights='gate', got None")
         self.weights: WeightRule = weights
@@ -89,13 +87,10 @@ class A2Matcher(Matcher):
         self.order_prior = order_prior
         self.order_axis: OrderAxis = order_axis
         self.num_threads = num_threads
-        self.uses_order = order_prior > 0
+        # Energy lies in time, not in the descriptors: it too tells where a candidate is.
+        self.uses_order = order_prior > 0 or weights == "energy"
         self.gate = CandidateGate(dim) if weights == "gate" and dim is not None else None
-        log_temperature = torch.tensor(float(temperature)).log()
-        if learn_temperature:
-            self.log_temperature = nn.Parameter(log_temperature)
-        else:
-            self.register_buffer("log_temperature", log_temperature)
+        self.temperature = Temperature(temperature, learn=learn_temperature)
 
     def forward(
         self,
@@ -106,8 +101,15 @@ class A2Matcher(Matcher):
         num_classes: int,
     ) -> Match:
         check_labels(support, support_labels, num_classes)
-        positions = candidate_positions(support, self.order_axis) if self.uses_order else None
-        targets = merge_shots(support, positions, support_labels, self.shots, num_classes=num_classes)
+        positions = candidate_positions(support, self.order_axis) if self.order_prior > 0 else None
+        targets = merge_shots(
+            support,
+            positions,
+            support_labels,
+            self.shots,
+            num_classes=num_classes,
+            weights=energy_weights(support) if self.weights == "energy" else None,
+        )
         cosines = pair_cosines(query, targets.descriptors)
         cost = 1 - cosines.centred
         if targets.positions is not None:
@@ -121,7 +123,7 @@ class A2Matcher(Matcher):
             num_threads=self.num_threads,
         )
         pairs = cost.shape[:2]
-        score = self.log_temperature.exp() * (1 - value.view(pairs))
+        score = self.temperature() * (1 - value.view(pairs))
         evidence = Evidence(plan.plan.view(cost.shape), cosines.centred.detach(), targets.labels)
         return Match(class_mean(score, targets.labels, num_classes), evidence)
 
@@ -129,9 +131,10 @@ class A2Matcher(Matcher):
         self, query: Descriptors, targets: Targets, cosines: PairCosines
     ) -> tuple[Float[Tensor, "query target node"], Float[Tensor, "query target target_node"]]:
         if self.gate is not None:
-            num_target, num_query = len(targets.labels), len(query)
-            query_weights = self.gate(query.values)[:, None].expand(-1, num_target, -1)
-            target_weights = self.gate(targets.descriptors.values)[None].expand(num_query, -1, -1)
+            own = self.gate(query.values), self.gate(targets.descriptors.values)
+            query_weights, target_weights = _for_every_pair(*own)
+        elif targets.weights is not None:
+            query_weights, target_weights = _for_every_pair(energy_weights(query), targets.weights)
         else:
             query_weights, target_weights = node_weights(
                 cosines, self.weights, source=self.weight_source, sharpness=self.sharpness
@@ -139,3 +142,10 @@ class A2Matcher(Matcher):
         if targets.present is not None:
             target_weights = target_weights * targets.present
         return query_weights, target_weights
+
+
+def _for_every_pair(
+    query: Float[Tensor, "query node"], target: Float[Tensor, "target target_node"]
+) -> tuple[Float[Tensor, "query target node"], Float[Tensor, "query target target_node"]]:
+    """Weights that each video gives its own candidates, whatever it is compared with."""
+    return query[:, None].expand(-1, len(target), -1), target[None].expand(len(query), -1, -1)

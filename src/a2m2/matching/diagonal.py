@@ -8,6 +8,7 @@ from torch import Tensor
 
 from a2m2.matching.base import Matcher, check_labels, class_mean
 from a2m2.matching.gram import pair_cosines
+from a2m2.matching.temperature import Temperature
 from a2m2.structures import Descriptors, Evidence, Match
 
 
@@ -16,13 +17,14 @@ class DiagonalMatcher(Matcher):
 
     Args:
         temperature: τ.
+        learn_temperature: make τ a parameter.
     """
 
     uses_order = True
 
-    def __init__(self, *, temperature: float = 12.5) -> None:
+    def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature = Temperature(temperature, learn=learn_temperature)
 
     def forward(
         self,
@@ -40,7 +42,7 @@ class DiagonalMatcher(Matcher):
                 f"got {support.values.shape[1]}"
             )
         cosine = pair_cosines(query, support).centred
-        score = self.temperature * cosine.diagonal(dim1=-2, dim2=-1).mean(-1)
+        score = self.temperature() * cosine.diagonal(dim1=-2, dim2=-1).mean(-1)
         plan = torch.eye(num_node, dtype=cosine.dtype, device=cosine.device) / num_node
         evidence = Evidence(plan.expand_as(cosine), cosine.detach(), support_labels)
         return Match(class_mean(score, support_labels, num_classes), evidence)

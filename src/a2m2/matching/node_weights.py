@@ -14,12 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from a2m2.matching.gram import PairCosines
+from a2m2.structures import Descriptors
 
-WeightRule = Literal["cross_reference", "uniform", "softmax", "gate"]
+WeightRule = Literal["cross_reference", "uniform", "softmax", "energy", "gate"]
 WeightSource = Literal["raw", "centred"]
 
 FLOOR = 1e-3
 """Least weight before normalisation, as in DeepEMD: no candidate is dropped."""
+
+_TINY = 1e-12
 
 
 def node_weights(
@@ -43,3 +46,15 @@ def node_weights(
     if rule == "softmax":
         return (sharpness * query).softmax(-1), (sharpness * target).softmax(-1)
     raise ValueError(f"expected cross_reference, uniform or softmax, got {rule!r}")
+
+
+def energy_weights(descriptors: Descriptors) -> Float[Tensor, "batch node"]:
+    """Mean motion energy of each candidate's frames, as a share of the video's mean, plus the floor (our choice).
+
+    A video in which nothing moves gives equal weights. Without gradient, since the energy has none.
+    """
+    energy, windows = descriptors.energy, descriptors.windows
+    passed = torch.cat([torch.zeros_like(energy[:, :1]), energy.cumsum(1)], dim=1)
+    length = (windows[:, 1] - windows[:, 0]).to(energy.dtype)
+    mean = (passed[:, windows[:, 1]] - passed[:, windows[:, 0]]) / length
+    return mean / energy.mean(1, keepdim=True).clamp_min(_TINY) + FLOOR

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from a2m2.matching.base import Matcher, check_labels, class_mean
+from a2m2.matching.temperature import Temperature
+from a2m2.matching.units import centred_units
 from a2m2.structures import Descriptors, Match
 
 Metric = Literal["cosine", "euclidean"]
@@ -26,14 +28,17 @@ class ProtoNetMatcher(Matcher):
     Args:
         metric: which distance.
         temperature: τ of ``cosine``.
+        learn_temperature: make τ a parameter.
     """
 
-    def __init__(self, *, metric: Metric = "cosine", temperature: float = 12.5) -> None:
+    def __init__(
+        self, *, metric: Metric = "cosine", temperature: float = 12.5, learn_temperature: bool = False
+    ) -> None:
         super().__init__()
         if metric not in ("cosine", "euclidean"):
             raise ValueError(f"expected metric cosine or euclidean, got {metric!r}")
         self.metric: Metric = metric
-        self.temperature = temperature
+        self.temperature = Temperature(temperature, learn=learn_temperature and metric == "cosine")
 
     def forward(
         self,
@@ -52,15 +57,10 @@ class ProtoNetMatcher(Matcher):
         if self.metric == "euclidean":
             logits = -(queries[:, None] - prototypes[None]).square().sum(-1)
         else:
-            logits = self.temperature * queries @ torch.nn.functional.normalize(prototypes, dim=-1).T
+            logits = self.temperature() * queries @ torch.nn.functional.normalize(prototypes, dim=-1).T
         return Match(logits)
 
 
 def unit_mean(descriptors: Descriptors) -> Float[Tensor, "batch dim"]:
     """One unit vector a video: mean over candidates, centred, each block normalised, blocks weighted equally."""
-    mean = descriptors.values.mean(1)
-    if descriptors.mean is not None:
-        mean = mean - descriptors.mean.to(mean.dtype)
-    parts = mean.split(list(descriptors.blocks), dim=1)
-    unit = torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in parts], dim=1)
-    return unit / len(parts) ** 0.5
+    return centred_units(descriptors.values.mean(1), descriptors.mean, descriptors.blocks)

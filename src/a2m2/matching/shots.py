@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,12 +23,14 @@ class Targets:
         descriptors: one entry a target.
         positions: ``(target, node)`` place of each candidate in its own video; None without an order prior.
         labels: ``(target,)`` class of each target.
+        weights: ``(target, node)`` weight that each candidate's own video gives it; None where no rule asks.
         present: ``(target, node)`` False for nodes that only pad a class with fewer shots; None when all are real.
     """
 
     descriptors: Descriptors
     positions: Float[Tensor, "target node"] | None
     labels: Int[Tensor, "target"]
+    weights: Float[Tensor, "target node"] | None = None
     present: Bool[Tensor, "target node"] | None = None
 
 
@@ -38,6 +41,7 @@ def merge_shots(
     rule: ShotRule,
     *,
     num_classes: int,
+    weights: Float[Tensor, "support node"] | None = None,
 ) -> Targets:
     """Targets of a support set.
 
@@ -46,14 +50,17 @@ def merge_shots(
     With one shot the three are the same.
     """
     if rule == "per_video" or len(support) == num_classes:
-        return Targets(support, positions, labels)
-    if rule == "prototype":
-        return _prototypes(support, positions, labels, num_classes)
-    return _unions(support, positions, labels, num_classes)
+        return Targets(support, positions, labels, weights)
+    merge = _prototypes if rule == "prototype" else _unions
+    return merge(support, positions, weights, labels, num_classes)
 
 
 def _prototypes(
-    support: Descriptors, positions: Tensor | None, labels: Int[Tensor, "support"], num_classes: int
+    support: Descriptors,
+    positions: Tensor | None,
+    weights: Tensor | None,
+    labels: Int[Tensor, "support"],
+    num_classes: int,
 ) -> Targets:
     count = labels.bincount(minlength=num_classes)
 
@@ -64,12 +71,16 @@ def _prototypes(
     merged = replace(
         support, values=mean(support.values), spans=mean(support.spans), energy=mean(support.energy)
     )
-    merged_positions = None if positions is None else mean(positions)
-    return Targets(merged, merged_positions, torch.arange(num_classes, device=labels.device))
+    class_labels = torch.arange(num_classes, device=labels.device)
+    return Targets(merged, _applied(mean, positions), class_labels, _applied(mean, weights))
 
 
 def _unions(
-    support: Descriptors, positions: Tensor | None, labels: Int[Tensor, "support"], num_classes: int
+    support: Descriptors,
+    positions: Tensor | None,
+    weights: Tensor | None,
+    labels: Int[Tensor, "support"],
+    num_classes: int,
 ) -> Targets:
     """Nodes of a class side by side; classes with fewer videos are padded with absent nodes."""
     members = [torch.nonzero(labels == label).flatten() for label in range(num_classes)]
@@ -86,10 +97,18 @@ def _unions(
         blocks=support.blocks,
     )
     present = filled.repeat_interleave(support.values.shape[1], dim=1)
-    class_labels = torch.arange(num_classes, device=labels.device)
+
+    def side_by_side(x: Tensor) -> Tensor:
+        return x[slots].flatten(1, 2)
+
     return Targets(
         merged,
-        None if positions is None else positions[slots].flatten(1, 2),
-        class_labels,
+        _applied(side_by_side, positions),
+        torch.arange(num_classes, device=labels.device),
+        _applied(side_by_side, weights),
         None if bool(present.all()) else present,
     )
+
+
+def _applied(function: Callable[[Tensor], Tensor], x: Tensor | None) -> Tensor | None:
+    return None if x is None else function(x)

@@ -1,7 +1,7 @@
 """Networks: backbones, calibration, reduction, and the M² block that turns feature maps into descriptors."""
 
 from a2m2.nn.backbone import Backbone
-from a2m2.nn.backbones import load_backbone
+from a2m2.nn.backbones import build_backbone, load_backbone
 from a2m2.nn.batch_norm import FrozenBatchNorm, freeze_batch_norm
 from a2m2.nn.calibration import Calibration, CalibrationKind
 from a2m2.nn.encoder import Encoder, join_descriptors
@@ -22,6 +22,7 @@ __all__ = [
     "Order",
     "Reduction",
     "ReductionModule",
+    "build_backbone",
     "fit_reduction",
     "freeze_batch_norm",
     "join_descriptors",

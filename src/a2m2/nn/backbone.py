@@ -72,6 +72,10 @@ class Backbone(nn.Module, ABC):
     def settings(self) -> dict[str, Any]:
         """Whatever else than the weights decides what the maps are, as JSON can hold it."""
 
+    @abstractmethod
+    def architecture(self) -> dict[str, Any]:
+        """What :func:`a2m2.nn.build_backbone` needs to make this network again, weights apart, as JSON can hold it."""
+
     def digest(self) -> str:
         """16 hex digits that name weights and settings, whichever stages are asked for.
 

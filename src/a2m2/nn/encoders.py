@@ -7,6 +7,7 @@ tokens.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from a2m2.errors import WeightsError
 from a2m2.nn.backbone import Backbone, Frames, StageMaps
 from a2m2.nn.batch_norm import freeze_batch_norm
 from a2m2.nn.layout import Layout, call_encoder, find_layout
-from a2m2.nn.sources import Normalisation, load_model
+from a2m2.nn.inner_difference import inner_difference, join_difference
+from a2m2.nn.sources import LoadedModel, Normalisation
 from a2m2.nn.stages import Stages, find_stages, stage_map
 
 _NOT_COMPUTED_WITH = frozenset(
@@ -27,15 +29,24 @@ _NOT_COMPUTED_WITH = frozenset(
 
 
 def transformers_backbone(
-    source: str, *, stages: tuple[str, ...], last_stride: int, random_seed: int
+    loaded: LoadedModel,
+    source: str,
+    *,
+    stages: tuple[str, ...],
+    last_stride: int,
+    difference: bool = False,
+    train_batch_norm: bool = False,
 ) -> Backbone:
-    """The encoder that ``source`` names, see :func:`a2m2.nn.load_backbone`."""
-    loaded = load_model(source, random_seed=random_seed)
+    """The encoder ``loaded`` as a backbone, see :func:`a2m2.nn.load_backbone`; ``source`` names it in errors."""
     layout = find_layout(loaded.model, source)
     # Before the stride changes, so that ``mid`` is the same state either way.
     found = find_stages(loaded.model, layout, stages, source)
     if last_stride == 1:
         _keep_resolution(loaded.model, source)
+    if difference:
+        join_difference(loaded.model, source)
+    if not train_batch_norm:
+        freeze_batch_norm(loaded.model)
     kind = ImageEncoder if layout.tubelet == 1 else VideoEncoder
     backbone = kind(loaded.model, layout, found, normalisation=loaded.normalisation, last_stride=last_stride)
     return backbone.eval()
@@ -61,7 +72,6 @@ class _Encoder(Backbone):
             image_size=layout.native,
             normalisation=normalisation,
         )
-        freeze_batch_norm(model)
         # Whole networks of convolutions run 1.1 to 1.4 times as fast on a CPU with channels last.
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
@@ -74,11 +84,30 @@ class _Encoder(Backbone):
     def settings(self) -> dict[str, Any]:
         """Class, configuration where it differs from the class's defaults, and stride."""
         config = self.model.config.to_diff_dict()
-        return {
+        settings = {
             "model": type(self.model).__name__,
             "config": {key: value for key, value in config.items() if key not in _NOT_COMPUTED_WITH},
             "last_stride": self.last_stride,
         }
+        return settings | ({"difference": True} if self.difference else {})
+
+    def architecture(self) -> dict[str, Any]:
+        """The model's configuration and how it is used."""
+        config = self.model.config.to_diff_dict()
+        return {
+            "kind": "transformers",
+            "model_type": self.model.config.model_type,
+            "config": {key: value for key, value in config.items() if key not in _NOT_COMPUTED_WITH},
+            "normalisation": asdict(self.normalisation),
+            "stages": list(self.stages),
+            "last_stride": self.last_stride,
+            "difference": self.difference,
+        }
+
+    @property
+    def difference(self) -> bool:
+        """Whether the last stage sees differences."""
+        return inner_difference(self.model) is not None
 
     def stage_identity(self, stage: str) -> str:
         """The index of the stage's hidden state, whatever name it was asked for by."""
@@ -90,6 +119,9 @@ class ImageEncoder(_Encoder):
 
     def maps(self, pixels: Frames) -> StageMaps:
         """Maps of the chosen stages, frames of all clips side by side in one pass."""
+        inner = inner_difference(self.model)
+        if inner is not None:
+            inner.num_frames = pixels.shape[1]
         grid, outputs = call_encoder(self.model, self.layout, pixels.flatten(0, 1))
         maps = (stage_map(outputs, index, grid) for index in self.indices)
         return tuple(some.unflatten(0, pixels.shape[:2]) for some in maps)

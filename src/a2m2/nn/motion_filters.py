@@ -80,6 +80,10 @@ class MotionFilters(Backbone):
         """Name and version."""
         return {"model": "motion-filters", "version": VERSION}
 
+    def architecture(self) -> dict[str, Any]:
+        """Name and stages; there are no weights."""
+        return {"kind": "motion-filters", "stages": list(self.stages)}
+
     def maps(self, pixels: Frames) -> StageMaps:
         """The one map of each clip, as often as there are stages."""
         maps = torch.stack([self._clip_map(clip) for clip in pixels.float()])

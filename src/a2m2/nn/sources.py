@@ -23,7 +23,7 @@ from a2m2.errors import WeightsError
 
 CHOICES = (
     "a folder with config.json and model.safetensors, a hub name such as microsoft/resnet-50, "
-    "random:resnet50, or motion-filters"
+    "random:resnet50, small-cnn, or motion-filters"
 )
 
 
@@ -93,6 +93,17 @@ def load_model(source: str, *, random_seed: int) -> LoadedModel:
             raise WeightsError(f"no backbone {source}; expected {CHOICES}")
         folder = _download(source)
     return _local_model(folder)
+
+
+def model_from_config(model_type: str, config: dict[str, Any], normalisation: dict[str, Any]) -> LoadedModel:
+    """An encoder of this configuration; its weights are whatever they are, and meant to be replaced."""
+    with _quiet_transformers(), torch.random.fork_rng(devices=[]):
+        from transformers import AutoConfig, AutoModel
+
+        settings = {key: value for key, value in config.items() if key != "model_type"}
+        model = AutoModel.from_config(AutoConfig.for_model(model_type, **settings))
+    mean, std = tuple(normalisation["mean"]), tuple(normalisation["std"])
+    return LoadedModel(model.eval(), Normalisation(mean, std, normalisation["gain"]))
 
 
 def _random_model(name: str, seed: int) -> LoadedModel:

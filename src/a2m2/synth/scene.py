@@ -1,6 +1,6 @@
 """What a clip shows, before any pixel: which objects, where they are in every frame, the camera's drift.
 
-Every clip has the same cast: actor, pair, item and visitor, plus sometimes a bystander that never moves.
+Every clip has the same cast: actor, pair, item and visitor, plus up to two bystanders that never move.
 Sizes, distances, steps and places are drawn alike for every class; objects that the class does not use stay
 as distractors, at random levels. The whole trajectory is placed at random, then zoomed and shifted.
 """

@@ -1,0 +1,88 @@
+"""``small-cnn``: a network of five convolutions that trains from nothing on two cores (our choice).
+
+    3×3 convolutions of 16, 32, 32, 64, 64 channels with strides 2, 2, 1, 2, 1, each with BN and ReLU
+
+64 px become an 8 × 8 map. With ``difference`` the last two convolutions, the last stage, see x_t and x_t − x_{t−1}
+side by side: a single frame says nothing about a motion, and what a covariance cannot see must be in its channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from a2m2.errors import WeightsError
+from a2m2.nn.backbone import Backbone, Frames, StageMaps
+from a2m2.nn.calibration import temporal_difference
+from a2m2.nn.sources import Normalisation
+
+VERSION = 1
+"""Part of the digest: changes whenever the same weights would give other maps."""
+
+WIDTHS = (16, 32, 32, 64, 64)
+STRIDES = (2, 2, 1, 2, 1)
+LAST_STAGE = 3
+"""Number of convolutions before the last stage."""
+
+_CENTRED = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+class SmallCNN(Backbone):
+    """The network as a backbone; ``mid`` is the map before the last stage, ``last`` the one after it.
+
+    Args:
+        stages: ``mid`` or ``last``, one map each.
+        difference: append x_t − x_{t−1} before the last stage.
+        random_seed: seed of the weights it starts with.
+
+    Raises:
+        WeightsError: another stage.
+    """
+
+    def __init__(self, *, stages: tuple[str, ...], difference: bool = False, random_seed: int = 0) -> None:
+        unknown = [stage for stage in stages if stage not in ("mid", "last")]
+        if unknown:
+            raise WeightsError(f"small-cnn has no stage {unknown[0]}; expected 'mid' or 'last'")
+        super().__init__(
+            stages=stages,
+            channels=tuple(WIDTHS[LAST_STAGE - 1] if stage == "mid" else WIDTHS[-1] for stage in stages),
+            image_size=None,
+            normalisation=_CENTRED,
+        )
+        self.difference = difference
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(random_seed)
+            self.first = _convolutions(3, WIDTHS[:LAST_STAGE], STRIDES[:LAST_STAGE])
+            width = WIDTHS[LAST_STAGE - 1] * (2 if difference else 1)
+            self.last = _convolutions(width, WIDTHS[LAST_STAGE:], STRIDES[LAST_STAGE:])
+        self.to(memory_format=torch.channels_last)
+
+    def settings(self) -> dict[str, Any]:
+        """Name, version and whether differences go in."""
+        return {"model": "small-cnn", "version": VERSION, "difference": self.difference}
+
+    def architecture(self) -> dict[str, Any]:
+        """Name, stages and whether differences go in."""
+        return {"kind": "small-cnn", "stages": list(self.stages), "difference": self.difference}
+
+    def maps(self, pixels: Frames) -> StageMaps:
+        """Maps of the chosen stages, frames of all clips side by side in one pass."""
+        frames = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        middle = self.first(frames).unflatten(0, pixels.shape[:2])
+        joined = torch.cat([middle, temporal_difference(middle)], dim=2) if self.difference else middle
+        last = self.last(joined.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+        return tuple(middle if stage == "mid" else last for stage in self.stages)
+
+
+def _convolutions(channels: int, widths: tuple[int, ...], strides: tuple[int, ...]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width, stride in zip(widths, strides, strict=True):
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        ]
+        channels = width
+    return nn.Sequential(*layers)

@@ -1,0 +1,61 @@
+"""What pre-training asks of the descriptors: which base class a clip shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from a2m2.matching.units import centred_units
+from a2m2.moments import Scale, candidate_windows
+from a2m2.structures import Descriptors
+
+
+class BaseClassifier(nn.Module):
+    """Logits of the base classes: the sum of a linear layer a scale and one that sees the order (our choice).
+
+        logits = Σ_s W_s·mean_{i in s} u_i + W_o·[u_i]_{i in the coarsest scale, in order}
+
+    with u centred descriptors of length ``feature_scale``. Without the last term nothing could see the order in which
+    things happen, and orders are what many classes are.
+
+    Args:
+        dim: length of a descriptor.
+        num_frames: frames of a clip.
+        scales: the candidates' scales.
+        num_classes: number of base classes.
+        feature_scale: length of u.
+        dropout: on u.
+    """
+
+    node_scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_frames: int,
+        scales: Sequence[Scale],
+        num_classes: int,
+        feature_scale: float = 8.0,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        _, node_scale = candidate_windows(num_frames, scales)
+        self.register_buffer("node_scale", node_scale, persistent=False)
+        self.coarsest = max(range(len(scales)), key=lambda index: scales[index].window)
+        num_coarse = int((node_scale == self.coarsest).sum())
+        self.feature_scale = feature_scale
+        self.dropout = nn.Dropout(dropout)
+        self.scales = nn.ModuleList(nn.Linear(dim, num_classes) for _ in scales)
+        self.order = nn.Linear(num_coarse * dim, num_classes)
+
+    def forward(self, descriptors: Descriptors) -> Float[Tensor, "batch num_classes"]:
+        units = centred_units(descriptors.values, descriptors.mean, descriptors.blocks)
+        units = self.dropout(self.feature_scale * units)
+        logits = self.order(units[:, self.node_scale == self.coarsest].flatten(1))
+        for index, linear in enumerate(self.scales):
+            logits = logits + linear(units[:, self.node_scale == index].mean(1))
+        return logits

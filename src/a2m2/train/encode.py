@@ -1,0 +1,50 @@
+"""Clips to descriptors inside a training step: less memory where asked for, and a mean descriptor that follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from a2m2.nn import Encoder
+from a2m2.structures import Descriptors
+
+
+def encode_training(
+    encoder: Encoder,
+    frames: UInt8[Tensor, "clip time 3 height width"],
+    *,
+    mean_rate: float,
+    save_memory: bool = False,
+) -> Descriptors:
+    """Descriptors of a batch, centred by a running mean that has already taken this batch in.
+
+    Args:
+        encoder: its mean descriptors are moved by ``mean_rate`` towards the batch's; those that are None stay None.
+        frames: uint8 clips.
+        mean_rate: 1 replaces the running mean by the batch's.
+        save_memory: keep no activations of the backbone, one clip at a time, but compute them again in the backward
+            pass. Gives the same numbers as long as the backbone's batch norms are frozen.
+    """
+    pixels = frames.float() / 255
+    if save_memory:
+        parts = [checkpoint(encoder.backbone, clip, use_reentrant=False) for clip in pixels.split(1)]
+        maps = tuple(torch.cat(stage) for stage in zip(*parts, strict=True))
+    else:
+        maps = encoder.backbone(pixels)
+    descriptors = encoder.describe(maps)
+    return _follow(encoder, descriptors, mean_rate)
+
+
+def _follow(encoder: Encoder, descriptors: Descriptors, rate: float) -> Descriptors:
+    if descriptors.mean is None:
+        return descriptors
+    batch_mean: Float[Tensor, " dim"] = (
+        descriptors.values.detach().mean(dim=(0, 1)).to(descriptors.mean.dtype)
+    )
+    mean = descriptors.mean.lerp(batch_mean, rate)
+    encoder.set_mean(mean)
+    return replace(descriptors, mean=mean)

@@ -1,0 +1,174 @@
+"""What happens after a step: measure, validate, keep the best weights, write a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors.torch import save_file
+
+from a2m2.checks import atomic_path
+from a2m2.errors import TrainingError
+from a2m2.train.batches import Batch, BatchLoader
+from a2m2.train.folder import HEAD, TrainingFolder
+from a2m2.train.stages import StageModule
+from a2m2.train.validation import Validator
+from a2m2.train_records import BestStep, Metric, TrainRecord
+from a2m2.weights import save_network
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that appear whole or not at all, and that cannot run code when they are read."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write beside and rename.
+
+        Raises:
+            OutputError: the checkpoint cannot be written; the one before it is still there.
+        """
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read tensors and plain values; anything else is refused.
+
+        Raises:
+            TrainingError: damaged, or not a checkpoint.
+        """
+        try:
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load has no common error for damaged files
+            raise TrainingError(
+                f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}); remove it to start again, or "
+                "go on from its weights.safetensors with --weights"
+            ) from None
+        return checkpoint
+
+
+class Keeper(Callback):
+    """Keeps a training folder up to date, always at the end of an optimiser step.
+
+    Args:
+        folder: of the training.
+        record: what the folder holds now.
+        loader: of the batches; told how many are done.
+        validator: tests the network.
+        progress: called as ``progress(what, done, total)``.
+        what: name of the stage for it.
+    """
+
+    def __init__(
+        self,
+        folder: TrainingFolder,
+        record: TrainRecord,
+        loader: BatchLoader,
+        validator: Validator,
+        *,
+        progress: Callable[[str, int, int], None] | None,
+        what: str,
+    ) -> None:
+        self.folder = folder
+        self.record = record
+        self.loader = loader
+        self.validator = validator
+        self.progress = progress
+        self.what = what
+        self._num_lines = 0
+        self._step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs: the number of lines of metrics that belong to it."""
+        return {"num_lines": self._num_lines}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut off the metrics of steps that will be made again."""
+        self._num_lines = state["num_lines"]
+        self.folder.cut(self._num_lines)
+
+    def on_train_start(self, trainer: pl.Trainer, module: StageModule) -> None:  # type: ignore[override]
+        self._step = trainer.global_step
+        self._tell(self._step)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: pl.Trainer, module: StageModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the batch; after the last one of a step do what is due."""
+        self.loader.done = int(batch["index"]) + 1
+        step = trainer.global_step
+        if step == self._step:
+            return
+        self._step = step
+        last, settings = step == self.record.steps, module.settings
+        if step % settings.log_every == 0 or last:
+            self._measure(step, module)
+        if step % settings.validation.every == 0 or last:
+            self.validate(step, module)
+        if last:
+            self.finish(module)
+        if step % settings.checkpoint_every == 0 or last:
+            trainer.save_checkpoint(self.folder.checkpoint)
+        self._tell(step)
+
+    def validate(self, step: int, module: StageModule) -> None:
+        """Test on the validation episodes and keep the weights if they are the best so far."""
+        result = self.validator(module.network)
+        module.set_modes()
+        values = {"validation_accuracy": result.accuracy, "validation_interval95": result.interval95}
+        self._append(Metric(step, values))
+        best = self.record.best
+        if best is not None and (best.step >= step or result.accuracy <= best.accuracy):
+            return
+        best = BestStep(step, result.accuracy, result.interval95, result.episodes)
+        provenance = {
+            "stage": self.record.stage,
+            "dataset": self.record.dataset,
+            "split": self.record.split,
+            "step": step,
+            "seed": module.settings.seed,
+            "config_digest": self.record.config_digest,
+            "data_digest": self.record.data_digest,
+            "start": self.record.start,
+            "versions": self.record.versions,
+        }
+        digest = save_network(self.folder.weights, module.network, module.settings.network(), provenance)
+        if module.head is not None:
+            with atomic_path(self.folder.path / HEAD) as temporary:
+                tensors = {k: v.detach().cpu().contiguous() for k, v in module.head.state_dict().items()}
+                save_file(tensors, temporary)
+        self.record = replace(self.record, best=best, weights_digest=digest)
+        self.folder.write(self.record)
+
+    def finish(self, module: StageModule) -> None:
+        """Say that all steps were made."""
+        self.record = replace(self.record, done=True)
+        self.folder.write(self.record)
+
+    def _measure(self, step: int, module: StageModule) -> None:
+        figures = module.recent
+        module.recent = []
+        names = dict.fromkeys(name for batch in figures for name in batch)
+        means = {}
+        for name in names:
+            values = [batch[name] for batch in figures if name in batch]
+            means[name] = sum(values) / len(values)
+        schedule = module.lr_schedulers()
+        means["learning_rate"] = float(schedule.get_last_lr()[0])  # type: ignore[union-attr]
+        self._append(Metric(step, means))
+
+    def _append(self, metric: Metric) -> None:
+        self.folder.append(metric)
+        self._num_lines += 1
+
+    def _tell(self, step: int) -> None:
+        if self.progress is not None:
+            self.progress(self.what, step, self.record.steps)

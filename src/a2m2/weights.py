@@ -1,0 +1,173 @@
+"""Trained networks on disk: one safetensors file with weights, settings and where they come from.
+
+Nothing in it can run code. The file holds all that is needed to build the network again, the backbone's
+configuration included: no other file and no hub is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from a2m2.checks import atomic_path, nearest_path
+from a2m2.errors import ConfigError, OutputError, WeightsError
+from a2m2.model import FewShotModel
+from a2m2.networks import build_network
+from a2m2.nn import build_backbone
+from a2m2.nn.digest import tensors_digest
+from a2m2.train_settings import NetworkSettings
+
+FORMAT = "a2m2-network-1"
+FILE_NAME = "weights.safetensors"
+"""Its name in a training folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedNetwork:
+    """A network that was read from disk.
+
+    Attributes:
+        path: the file.
+        network: in evaluation mode.
+        settings: what was built.
+        provenance: where the weights come from, as the training wrote it.
+        digest: 16 hex digits that name settings and weights.
+    """
+
+    path: Path
+    network: FewShotModel
+    settings: NetworkSettings
+    provenance: dict[str, Any] = field(repr=False)
+    digest: str
+
+
+def save_network(
+    path: Path, network: FewShotModel, settings: NetworkSettings, provenance: Mapping[str, Any]
+) -> str:
+    """Write a network, whole or not at all; returns its digest.
+
+    Raises:
+        OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "settings": settings.model_dump_json(),
+        "architecture": json.dumps(network.encoder.backbone.architecture()),
+        "provenance": json.dumps(dict(provenance)),
+    }
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            raise OutputError(
+                f"cannot write {path}: {error}; free some space or choose another place"
+            ) from None
+    return network_digest(tensors, settings)
+
+
+def network_digest(tensors: Mapping[str, Tensor], settings: NetworkSettings) -> str:
+    """16 hex digits that name a network: its weights, and the settings that say what is done with them."""
+    content = settings.model_dump(mode="json")
+    # A name of a place says nothing about the network.
+    content["backbone"].pop("source")
+    return tensors_digest(tensors, content)
+
+
+def network_file(place: str | Path) -> Path:
+    """The file that ``place`` stands for: itself, or the weights in a training folder.
+
+    Raises:
+        WeightsError: nothing there.
+    """
+    path = Path(place)
+    if path.is_dir():
+        if not (path / FILE_NAME).is_file():
+            raise WeightsError(
+                f"{path} holds no {FILE_NAME}; expected a folder of 'a2m2 pretrain' or 'a2m2 train' that got as "
+                "far as its first validation"
+            )
+        return path / FILE_NAME
+    if not path.is_file():
+        raise WeightsError(
+            f"no weights {path}; {nearest_path(path) or 'give a training folder or its weights file'}"
+        )
+    return path
+
+
+def load_network(place: str | Path) -> SavedNetwork:
+    """Read a network from a training folder or a file.
+
+    Raises:
+        WeightsError: nothing there, damaged, not one of ours, or weights that do not fit their settings.
+    """
+    path = network_file(place)
+    metadata, tensors = read_tensors(path)
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} is not a network of a2m2 (format {metadata.get('format')!r}, expected {FORMAT!r}); give a "
+            "training folder, or name a backbone with --backbone"
+        )
+    try:
+        settings = NetworkSettings.build(json.loads(metadata["settings"]), source=str(path))
+        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
+    except (KeyError, ValueError, ConfigError) as error:
+        raise WeightsError(f"the settings in {path} cannot be used ({error}); train again") from None
+    network = build_network(settings, backbone=build_backbone(architecture))
+    fill(network, tensors, source=str(path))
+    return SavedNetwork(path, network.eval(), settings, provenance, network_digest(tensors, settings))
+
+
+def fill(network: FewShotModel, tensors: Mapping[str, Tensor], *, source: str, head: bool = True) -> None:
+    """Put weights into a network.
+
+    Args:
+        network: changed in place.
+        tensors: by the names of its state dict.
+        source: what to call them in errors.
+        head: read the matcher's weights too; without, those of another matcher do not matter.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown or of another shape; the first is named.
+    """
+    expected = network.state_dict()
+    if not head:
+        expected = {name: tensor for name, tensor in expected.items() if not name.startswith("matcher.")}
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("matcher.")}
+    wrong = sorted(expected.keys() ^ tensors.keys())
+    if wrong:
+        problem = "lack" if wrong[0] in expected else "hold the unknown"
+        raise WeightsError(
+            f"the weights in {source} are of another configuration: they {problem} {wrong[0]}"
+            f"{f' and {len(wrong) - 1} more tensors differ' if len(wrong) > 1 else ''}; use the configuration "
+            "that they were trained with"
+        )
+    for name, tensor in expected.items():
+        if tensor.shape != tensors[name].shape:
+            raise WeightsError(
+                f"the weights in {source} are of another configuration: {name} has shape "
+                f"{tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}; use the configuration that they "
+                "were trained with"
+            )
+    network.load_state_dict(dict(tensors), strict=head)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as weights ({error}); copy or train it again") from None
