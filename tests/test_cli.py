@@ -13,7 +13,7 @@ import pytest
 from a2m2.cli.main import main
 from tiny_clips import make_dataset
 
-COMMANDS = ("demo", "synth", "evaluate", "compare", "report", "info")
+COMMANDS = ("demo", "synth", "pretrain", "train", "evaluate", "compare", "report", "info")
 FAST = ("--set", "video.resize=48", "--set", "video.crop=48", "--way", "3", "--episodes", "20")
 
 

@@ -39,7 +39,7 @@ def test_values_are_read_as_yaml() -> None:
         ("protocol.way=1", r"protocol.way: input should be greater than or equal to 2 \(got 1\)"),
         (
             "a2.weights=equal",
-            r"a2.weights: input should be 'cross_reference', 'uniform' or 'softmax' \(got 'equal'\)",
+            r"a2.weights: input should be 'cross_reference', 'uniform', 'softmax', 'energy' or 'gate' \(got 'equal'\)",
         ),
         ("video.crop=300", r"video: crop 300 is larger than resize 224"),
         ("way", r"--set way: expected section.key=value, for example --set a2.order_prior=0.3"),

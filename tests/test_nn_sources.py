@@ -42,7 +42,7 @@ def test_a_missing_folder_lists_what_is_possible(tmp_path: Path) -> None:
     for source in (str(tmp_path / "nowhere"), "./nowhere", "resnet50", "a/b/c"):
         assert refusal(source) == (
             f"no backbone {source}; expected a folder with config.json and model.safetensors, a hub name such as "
-            "microsoft/resnet-50, random:resnet50, or motion-filters"
+            "microsoft/resnet-50, random:resnet50, small-cnn, or motion-filters"
         )
 
 

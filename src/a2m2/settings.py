@@ -131,8 +131,8 @@ class EvaluateSettings(Section):
     """Trained networks to test side by side: training folders or .safetensors files; none tests without training."""
     split: tuple[str, ...] = ("test",)
     """Splits to test on, pooled; ignored by a folder without splits."""
-    methods: tuple[str, ...] = ("a2m2_net", "diagonal", "protonet", "mean_feature")
-    """Methods to run side by side on the same episodes."""
+    methods: tuple[str, ...] | None = None
+    """Methods to run side by side on the same episodes; null for the standard ones, or each network's own."""
     fit: FitSource = "auto"
     """Where reduction and mean descriptor come from: train split, each episode's supports, or all test clips."""
     fit_max_clips: int = Field(default=1000, ge=1)

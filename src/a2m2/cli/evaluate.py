@@ -12,6 +12,13 @@ from a2m2.cli.progress import show_progress
 
 
 def evaluate(
+    networks: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Trained networks, side by side: training folders or weights files. None: methods without training.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -56,13 +63,20 @@ def evaluate(
     threads: Threads = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Test methods on few-shot episodes drawn from a folder of clips.
+    """Test trained networks, or methods without training, on few-shot episodes drawn from a folder of clips.
 
-    Feature maps and descriptors are computed once a video and kept; a second run with other methods, shots or
+    A network runs its own matcher; with --method others read its descriptors. Without --data it is tested on the test
+    split of the clips that it was trained on.
+
+    Without training: feature maps and descriptors are computed once a video and kept; a second run with other methods, shots or
     episodes decodes nothing. Needs no training: without a train split the reduction is fitted on each episode's
     supports.
 
     Examples:
+
+        a2m2 evaluate runs/trained --out runs/tested
+
+        a2m2 evaluate runs/trained --method a2m2_net --method diagonal --set a2.order_prior=0.3 -o runs/order
 
         a2m2 evaluate --data my_clips --backbone facebook/dinov2-small --shot 5 --out runs/my_clips
 
@@ -73,12 +87,15 @@ def evaluate(
     from a2m2.config import load
     from a2m2.settings import EvaluateSettings
 
+    places = [str(path) for path in networks or []]
+    if data is None and config is None and places:
+        data = _data_of(Path(places[0]))
     stages = [int(name) if name.lstrip("-").isdigit() else name for name in stage or []]
     settings = load(
         EvaluateSettings,
         config,
         [
-            *as_overrides("", data=data, split=split, methods=method, fit=fit),
+            *as_overrides("", data=data, weights=places, split=split, methods=method, fit=fit),
             *as_overrides("backbone", source=backbone),
             *as_overrides("m2", stages=stages),
             *as_overrides("protocol", way=way, shot=shot, query=query, episodes=episodes, seed=seed),
@@ -99,3 +116,10 @@ def evaluate(
     print_accuracy(result.run, result.summary)
     if out is not None:
         typer.echo(f"\nresults in {out}; draw them with: a2m2 report {out}")
+
+
+def _data_of(network: Path) -> str | None:
+    """The clips that the network in a training folder was trained on, None for a weights file."""
+    from a2m2.train_records import is_training, read_training
+
+    return str(read_training(network).config["data"]) if is_training(network) else None

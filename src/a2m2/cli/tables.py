@@ -6,9 +6,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from a2m2.config import Section
 from a2m2.eval.stats import INTERVAL_COVERS, PairSummary, Summary
 from a2m2.records import RunRecord
-from a2m2.settings import EvaluateSettings
 
 _WIDTH = 110
 
@@ -82,7 +82,7 @@ def _alignment_table(summary: Summary) -> Table:
     return table
 
 
-def print_plan(settings: EvaluateSettings, lines: list[str]) -> None:
+def print_plan(settings: Section, lines: list[str]) -> None:
     """The resolved settings and what a run would do."""
     screen = console()
     screen.print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), highlight=False, end="")

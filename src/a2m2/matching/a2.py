@@ -84,6 +84,7 @@ class A2Matcher(Matcher):
         self.weight_source: WeightSource = weight_source
         self.sharpness = sharpness
         self.shots: ShotRule = shots
+        self.mean_of_pairs = shots == "per_video"
         self.order_prior = order_prior
         self.order_axis: OrderAxis = order_axis
         self.num_threads = num_threads

@@ -17,12 +17,14 @@ class Matcher(nn.Module, ABC):
         uses_order: whether the score depends on where in time a candidate lies, beyond what is in its
             descriptor. A matcher without it gives the same score for any order of the candidates.
         uses_query_set: whether the score of a query depends on the other queries (transductive).
+        mean_of_pairs: whether the score of a class is the mean over its support videos of a score of two videos.
         aligns: whether the matcher chooses which candidates to join, so that its plan is worth a picture.
     """
 
     uses_order: bool = False
     uses_query_set: bool = False
     aligns: bool = False
+    mean_of_pairs: bool = False
 
     @abstractmethod
     def forward(

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from a2m2.moments import Scale
 from a2m2.nn.backbone import Backbone, Frames, StageMaps
 from a2m2.nn.m2 import M2Block
 from a2m2.structures import Descriptors
@@ -42,6 +43,17 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.blocks = nn.ModuleList(blocks)
         self.dims = tuple(block.dim for block in blocks)
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Scales of the candidates."""
+        return next(iter(self._m2_blocks())).scales
+
+    @property
+    def mean(self) -> Float[Tensor, " dim"] | None:
+        """Mean descriptor of the joined length, None unless every block has one."""
+        parts = [block.mean for block in self._m2_blocks() if block.mean is not None]
+        return torch.cat(parts) if len(parts) == len(self.blocks) else None
 
     def set_mean(self, mean: Float[Tensor, " dim"] | None) -> None:
         """Attach a mean descriptor of the joined length, cut into the parts of the blocks."""

@@ -18,8 +18,8 @@ from torch.nn import functional
 from a2m2.errors import WeightsError
 from a2m2.nn.backbone import Backbone, Frames, StageMaps
 from a2m2.nn.batch_norm import freeze_batch_norm
-from a2m2.nn.layout import Layout, call_encoder, find_layout
 from a2m2.nn.inner_difference import inner_difference, join_difference
+from a2m2.nn.layout import Layout, call_encoder, find_layout
 from a2m2.nn.sources import LoadedModel, Normalisation
 from a2m2.nn.stages import Stages, find_stages, stage_map
 

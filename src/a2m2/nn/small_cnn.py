@@ -16,6 +16,7 @@ from torch import nn
 from a2m2.errors import WeightsError
 from a2m2.nn.backbone import Backbone, Frames, StageMaps
 from a2m2.nn.calibration import temporal_difference
+from a2m2.nn.motion_matching import MotionMatching
 from a2m2.nn.sources import Normalisation
 
 VERSION = 1
@@ -23,8 +24,6 @@ VERSION = 1
 
 WIDTHS = (16, 32, 32, 64, 64)
 STRIDES = (2, 2, 1, 2, 1)
-LAST_STAGE = 3
-"""Number of convolutions before the last stage."""
 
 _CENTRED = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
@@ -47,17 +46,21 @@ class SmallCNN(Backbone):
             raise WeightsError(f"small-cnn has no stage {unknown[0]}; expected 'mid' or 'last'")
         super().__init__(
             stages=stages,
-            channels=tuple(WIDTHS[LAST_STAGE - 1] if stage == "mid" else WIDTHS[-1] for stage in stages),
+            channels=tuple(WIDTHS[-3] if stage == "mid" else WIDTHS[-1] for stage in stages),
             image_size=None,
             normalisation=_CENTRED,
         )
         self.difference = difference
+        middle, wide, last = WIDTHS[-3:]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(random_seed)
-            self.first = _convolutions(3, WIDTHS[:LAST_STAGE], STRIDES[:LAST_STAGE])
-            width = WIDTHS[LAST_STAGE - 1] * (2 if difference else 1)
-            self.last = _convolutions(width, WIDTHS[LAST_STAGE:], STRIDES[LAST_STAGE:])
-        self.to(memory_format=torch.channels_last)
+            self.first = _convolutions(3, WIDTHS[:-2], STRIDES[:-2])
+            self.coarsen = _convolutions(2 * middle if difference else middle, (wide,), STRIDES[-2:-1])
+            self.matching = MotionMatching(middle) if difference else None
+            self.last = _convolutions(wide + middle if difference else wide, (last,), STRIDES[-1:])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
     def settings(self) -> dict[str, Any]:
         """Name, version and whether differences go in."""
@@ -71,8 +74,13 @@ class SmallCNN(Backbone):
         """Maps of the chosen stages, frames of all clips side by side in one pass."""
         frames = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         middle = self.first(frames).unflatten(0, pixels.shape[:2])
-        joined = torch.cat([middle, temporal_difference(middle)], dim=2) if self.difference else middle
-        last = self.last(joined.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+        joined = middle
+        if self.difference:
+            joined = torch.cat([middle, temporal_difference(middle)], dim=2)
+        coarse = self.coarsen(joined.flatten(0, 1))
+        if self.matching is not None:
+            coarse = torch.cat([coarse, self.matching(middle).flatten(0, 1)], dim=1)
+        last = self.last(coarse).unflatten(0, pixels.shape[:2])
         return tuple(middle if stage == "mid" else last for stage in self.stages)
 
 

@@ -126,7 +126,8 @@ class EpisodeBatches(Batches):
 
     def __getitem__(self, index: int) -> Batch:
         episode = self.sampler.episode(index)
-        members, ways = [], []
+        members: list[int] = []
+        ways: list[int] = []
         for part in (episode.support, episode.query):
             for way, clips in enumerate(part):
                 members += clips

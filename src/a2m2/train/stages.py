@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -100,7 +101,7 @@ class StageModule(pl.LightningModule, ABC):
     starts_fresh = True
     """Whether the mean descriptor means nothing yet when the first batch comes."""
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimiser and schedule."""
         new: list[nn.Module] = [self.network.encoder.blocks, self.network.matcher]
         if self.head is not None:

@@ -1,0 +1,201 @@
+"""``a2m2 pretrain`` and ``a2m2 train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides
+from a2m2.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from a2m2.train_records import TrainRecord
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Folder ROOT/SPLIT/CLASS/clip.ext or a manifest CSV with splits.", show_default=False
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the training.", show_default=False)]
+Method = Annotated[
+    str | None, typer.Option(help="Method whose matcher is trained. [default: a2m2_net]", show_default=False)
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]", show_default=False)]
+Steps = Annotated[int | None, typer.Option(min=0, help="Optimiser steps.", show_default=False)]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights", "-w", help="Training folder or weights file to start from.", show_default=False
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training in --out, if there is one.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Threads of tensor operations. Another number gives other last digits."
+    ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to train; auto takes a GPU if there is one.")
+]
+
+
+def pretrain(
+    out: Out,
+    data: Data = None,
+    config: Config = None,
+    method: Method = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    weights: Weights = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Stage 1: learn to tell the base classes apart (split train), validated on episodes of new classes (split val).
+
+    The weights of the best validation are kept in OUT/weights.safetensors. The test split is never read. Killed at any
+    moment, the same command with --resume goes on and ends with the same weights.
+
+    Examples:
+
+        a2m2 pretrain --config configs/synth-small.yaml --data data/sequences --out runs/pretrained
+
+        a2m2 pretrain -c configs/resnet50.yaml --data my_clips -o runs/pre --set pretrain.batch=8 --dry-run
+
+        a2m2 pretrain -c configs/synth-small.yaml --data data/sequences -o runs/pretrained --resume
+    """
+    _run(
+        "pretrain",
+        out,
+        data,
+        config,
+        method,
+        steps,
+        seed,
+        weights,
+        overrides,
+        resume,
+        device,
+        threads,
+        cache,
+        dry_run,
+    )
+
+
+def train(
+    out: Out,
+    data: Data = None,
+    config: Config = None,
+    weights: Weights = None,
+    method: Method = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Stage 2: train on episodes of the base classes, as they will be tested.
+
+    Starts from the weights of a pre-training (--weights), or from the backbone's own. The weights of the best
+    validation are kept in OUT/weights.safetensors. The test split is never read. Killed at any moment, the same command
+    with --resume goes on and ends with the same weights.
+
+    Examples:
+
+        a2m2 train -c configs/synth-small.yaml --data data/sequences --weights runs/pretrained --out runs/trained
+
+        a2m2 train -c configs/synth-small.yaml --data data/sequences -w runs/pretrained -o runs/diagonal --method diagonal
+
+        a2m2 evaluate runs/trained runs/diagonal --data data/sequences --out runs/compared
+    """
+    _run(
+        "meta",
+        out,
+        data,
+        config,
+        method,
+        steps,
+        seed,
+        weights,
+        overrides,
+        resume,
+        device,
+        threads,
+        cache,
+        dry_run,
+    )
+
+
+def _run(
+    stage: Literal["pretrain", "meta"],
+    out: Path,
+    data: str | None,
+    config: Path | None,
+    method: str | None,
+    steps: int | None,
+    seed: int | None,
+    weights: Path | None,
+    overrides: list[str] | None,
+    resume: bool,
+    device: str,
+    threads: int | None,
+    cache: Path | None,
+    dry_run: bool,
+) -> None:
+    from a2m2.config import load
+    from a2m2.train_settings import TrainSettings
+
+    settings = load(
+        TrainSettings,
+        config,
+        [
+            *as_overrides("", data=data, method=method, seed=seed),
+            *as_overrides(stage, steps=steps),
+            *(overrides or []),
+        ],
+    )
+    from a2m2.cli.tables import print_plan
+    from a2m2.train.train import plan, prepare
+    from a2m2.train.train import train as run
+
+    if dry_run:
+        print_plan(settings, plan(prepare(settings, stage, start=weights, cache=cache)))
+        return
+    with show_progress() as progress:
+        record = run(
+            settings,
+            stage,
+            out,
+            start=weights,
+            resume=resume,
+            cache=cache,
+            progress=progress,
+            num_threads=threads,
+            accelerator=device,
+        )
+    _say(record, out)
+
+
+def _say(record: TrainRecord, out: Path) -> None:
+    best = record.best
+    if best is not None:
+        typer.echo(
+            f"best validation: {100 * best.accuracy:.1f} ± {100 * best.interval95:.1f} % of {best.episodes} episodes "
+            f"of {record.validation_split}, at step {best.step} of {record.steps}; weights {record.weights_digest}"
+        )
+    if record.stage == "pretrain":
+        typer.echo(
+            f"{out}: train on episodes with: a2m2 train --weights {out} …, or draw it: a2m2 report {out}"
+        )
+    else:
+        typer.echo(f"{out}: test it with: a2m2 evaluate {out} --data …, or draw it: a2m2 report {out}")

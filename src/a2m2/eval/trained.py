@@ -1,0 +1,233 @@
+"""Trained networks in an evaluation: each with its own matcher, or with others on its descriptors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from a2m2.data import VideoRecord
+from a2m2.data.store import FeatureStore
+from a2m2.errors import ConfigError, DataError, DecodeError
+from a2m2.eval.entry import Entry
+from a2m2.eval.maps import Progress
+from a2m2.eval.runner import Contestant
+from a2m2.eval.sources import FixedSource
+from a2m2.eval.threads import map_in_threads
+from a2m2.matching import Matcher
+from a2m2.methods import find_method
+from a2m2.moments import candidate_windows
+from a2m2.settings import EvaluateSettings
+from a2m2.structures import Descriptors
+from a2m2.video import prepare, read_clip
+from a2m2.weights import SavedNetwork, load_network
+
+_KIND = "descriptors"
+_FORMAT = "network-1"
+_BATCH = 8
+
+
+class TrainedEntry(Entry):
+    """Networks side by side.
+
+    Without ``settings.methods`` every network runs its own matcher with its learned parts, and is called by the name
+    of its folder. With methods, each of them reads the descriptors of every network. What ``settings.a2`` sets
+    explicitly replaces what a network was trained with.
+
+    Args:
+        settings: of the evaluation.
+        videos: the test clips.
+        digests: content digest of each.
+        store: where descriptors are kept.
+
+    Raises:
+        WeightsError: a network that cannot be read.
+        ConfigError: networks that look at different frames, or options that a network has no weights for.
+    """
+
+    fit = "training"
+
+    def __init__(
+        self,
+        settings: EvaluateSettings,
+        videos: Sequence[VideoRecord],
+        digests: Sequence[str],
+        store: FeatureStore,
+    ) -> None:
+        self._videos, self._digests, self._store = videos, digests, store
+        self._networks = {
+            name: load_network(place)
+            for name, place in zip(names_of(settings.weights), settings.weights, strict=True)
+        }
+        first = next(iter(self._networks.values()))
+        self.video = first.settings.video
+        for name, saved in self._networks.items():
+            seen = saved.settings.video
+            if (seen.num_frames, seen.policy) != (self.video.num_frames, self.video.policy):
+                raise ConfigError(
+                    f"{name} looks at other frames ({seen.num_frames}, {seen.policy}) than {next(iter(self._networks))} "
+                    f"({self.video.num_frames}, {self.video.policy}); evaluate them apart and use 'a2m2 compare'"
+                )
+        digest = hashlib.sha256("".join(saved.digest for saved in self._networks.values()).encode())
+        self.weights_digest = first.digest if len(self._networks) == 1 else digest.hexdigest()[:16]
+        self._matchers: dict[str, tuple[str, Matcher]] = {}
+        self.descriptions = {}
+        for name, saved in self._networks.items():
+            for method in settings.methods or (saved.settings.method,):
+                own = not settings.methods
+                title = name if own else method if len(self._networks) == 1 else f"{name}:{method}"
+                description, matcher = _matcher(saved, method, settings, name)
+                self._matchers[title] = (name, matcher)
+                self.descriptions[title] = f"trained; {description}"
+        self._pts: Tensor | None = None
+
+    def contestants(self, *, num_threads: int, progress: Progress | None) -> Sequence[Contestant]:
+        sources = {}
+        for name, saved in self._networks.items():
+            described, self._pts = describe_videos(
+                saved, self._videos, self._digests, self._store, num_threads=num_threads, progress=progress
+            )
+            sources[name] = FixedSource(described)
+        return [
+            Contestant(title, sources[name], matcher.eval())
+            for title, (name, matcher) in self._matchers.items()
+        ]
+
+    def pts_seconds(self) -> Float[Tensor, "video time"]:
+        assert self._pts is not None, "asked for before contestants()"
+        return self._pts
+
+    def plan(self) -> list[str]:
+        lines = []
+        for name, saved in self._networks.items():
+            key = descriptor_key(saved)
+            missing = sum(not self._store.contains(_KIND, key, digest) for digest in self._digests)
+            lines.append(
+                f"network {name}: {saved.settings.method} on {saved.settings.backbone.source}, weights {saved.digest}, "
+                f"{missing} of {len(self._videos)} test clips still to describe"
+            )
+        return lines
+
+
+def names_of(places: Sequence[str]) -> list[str]:
+    """A name for each network: its folder's, numbered where two are alike."""
+    paths = [Path(place).resolve() for place in places]
+    names = [path.parent.name if path.name == "weights.safetensors" else path.stem for path in paths]
+    return [
+        name if names.count(name) == 1 else f"{name}-{names[: index + 1].count(name)}"
+        for index, name in enumerate(names)
+    ]
+
+
+def describe_videos(
+    saved: SavedNetwork,
+    videos: Sequence[VideoRecord],
+    digests: Sequence[str],
+    store: FeatureStore,
+    *,
+    num_threads: int = 2,
+    progress: Progress | None = None,
+) -> tuple[Descriptors, Float[Tensor, "video time"]]:
+    """Descriptors of all videos by a trained network, and the times of their frames; what is missing is computed.
+
+    Raises:
+        DataError: videos that cannot be decoded, named in one message; the others are stored by then.
+    """
+    key = descriptor_key(saved)
+    unique = {digest: video for digest, video in zip(digests, videos, strict=True)}
+    todo = [digest for digest in unique if not store.contains(_KIND, key, digest)]
+    batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
+
+    def describe(batch: Sequence[str]) -> list[DecodeError]:
+        return _describe(saved, [(digest, unique[digest]) for digest in batch], store, key)
+
+    broken: list[DecodeError] = []
+    done = 0
+    for batch, errors in zip(
+        batches, map_in_threads(describe, batches, num_threads=num_threads), strict=True
+    ):
+        broken += errors
+        done += len(batch)
+        if progress is not None:
+            progress("describing clips", done, len(todo))
+    if broken:
+        more = f"; and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise DataError(f"{broken[0]}{more}")
+    stack = store.load_many(_KIND, key, list(digests))
+    if stack.missing:
+        raise DataError(f"stored descriptors disappeared from {store.root}; run again")
+    encoder = saved.network.encoder
+    windows, scale = candidate_windows(saved.settings.video.num_frames, encoder.scales)
+    descriptors = Descriptors(
+        values=stack.tensors["values"],
+        spans=stack.tensors["spans"],
+        windows=windows,
+        scale=scale,
+        energy=stack.tensors["energy"],
+        mean=encoder.mean,
+        blocks=encoder.dims,
+    )
+    return descriptors, stack.tensors["pts_seconds"]
+
+
+def descriptor_key(saved: SavedNetwork) -> str:
+    """Digest of everything but the video that a descriptor depends on."""
+    return hashlib.sha256(json.dumps([_FORMAT, saved.digest]).encode()).hexdigest()[:24]
+
+
+@torch.inference_mode()
+def _describe(
+    saved: SavedNetwork, batch: Sequence[tuple[str, VideoRecord]], store: FeatureStore, key: str
+) -> list[DecodeError]:
+    video = saved.settings.video
+    errors, good = [], []
+    for digest, record in batch:
+        try:
+            good.append((digest, read_clip(record.path, num_frames=video.num_frames, policy=video.policy)))
+        except DecodeError as error:
+            errors.append(error)
+    if not good:
+        return errors
+    frames = torch.stack([prepare(clip.frames, resize=video.resize, crop=video.crop) for _, clip in good])
+    pts = torch.stack([clip.pts_seconds for _, clip in good])
+    duration = torch.tensor([clip.duration_seconds for _, clip in good], dtype=torch.float64)
+    described = saved.network.encode(frames, pts, duration)
+    for row, (digest, _) in enumerate(good):
+        tensors = {
+            "values": described.values[row],
+            "spans": described.spans[row],
+            "energy": described.energy[row],
+            "pts_seconds": pts[row],
+        }
+        store.put(_KIND, key, digest, tensors)
+    return errors
+
+
+def _matcher(saved: SavedNetwork, method: str, settings: EvaluateSettings, name: str) -> tuple[str, Matcher]:
+    """A method on the network's descriptors, with the parts of its matcher that the network has learnt."""
+    changed = {field: getattr(settings.a2, field) for field in sorted(settings.a2.model_fields_set)}
+    m2, a2 = saved.settings.m2, saved.settings.a2.model_copy(update=changed)
+    built = find_method(method)(m2, a2)
+    own = find_method(saved.settings.method)(m2, saved.settings.a2)
+    if built.m2.stages != m2.stages:
+        raise ConfigError(
+            f"method {method} reads other maps than a trained network gives; evaluate it without --weights"
+        )
+    learned = saved.network.matcher.state_dict()
+    wanted = built.matcher.state_dict()
+    unknown = sorted(wanted.keys() - learned.keys())
+    if any(key.startswith("gate.") for key in unknown):
+        raise ConfigError(
+            f"{name} was trained without a gate, so a2.weights cannot be gate; choose another rule"
+        )
+    fixed = {} if "temperature" not in changed else {"temperature.log_value"}
+    kept = {key: value for key, value in learned.items() if key in wanted and key not in fixed}
+    built.matcher.load_state_dict({**wanted, **kept})
+    # The order of moments is the network's, whatever a method would choose for itself.
+    description = built.description.replace(f"{built.m2.order}-order", f"{own.m2.order}-order")
+    return description, built.matcher

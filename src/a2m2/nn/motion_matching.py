@@ -1,0 +1,80 @@
+"""Where content came from and where it goes: a layer that matches each frame's features with its neighbours'.
+
+The local correlation of FlowNet (Dosovitskiy et al. 2015, arXiv 1504.06852), used for action recognition by
+MotionSqueeze (Kwon et al. 2020, arXiv 2007.09933), with a softmax over displacements. A motion between two sampled
+frames is often longer than a convolution can see; cosines of features find it at once, even while the features are
+random, so a network that starts from nothing has something to learn from at its first step.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2m2.nn.calibration import earlier
+
+STRIDE = 2
+"""Positions of the map from one matched position to the next."""
+
+
+class MotionMatching(nn.Module):
+    """Shares of ``(2·radius + 1)²`` displacements for each direction in time, mixed to ``out_channels``.
+
+        p(δ | i) = softmax_δ(κ · cos(x_t[i], x_{t−1}[i + δ]))       and the same towards x_{t+1}
+
+    at every second position i of the map, over the displacements δ that stay inside the frame; κ is learnt. At the ends
+    of a clip the missing neighbour is the frame itself.
+
+    Args:
+        out_channels: channels that come out.
+        radius: longest displacement along each axis, in positions of the map.
+        sharpness: κ at the start.
+    """
+
+    def __init__(self, out_channels: int, *, radius: int = 7, sharpness: float = 10.0) -> None:
+        super().__init__()
+        self.radius = radius
+        self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())
+        num_displacements = (2 * radius + 1) ** 2
+        self.mix = nn.Sequential(
+            nn.Conv2d(2 * num_displacements, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
+
+    def forward(
+        self, maps: Float[Tensor, "batch time channel height width"]
+    ) -> Float[Tensor, "batch time out_channel half_height half_width"]:
+        batch, time, _, height, width = maps.shape
+        units = functional.normalize(maps, dim=2)
+        here = units[..., ::STRIDE, ::STRIDE]
+        rows, columns = here.shape[-2:]
+        index, inside = _neighbours((height, width), (rows, columns), self.radius, device=maps.device)
+        index = index.expand(batch * time, -1, -1)
+        queries = here.flatten(3).flatten(0, 1).mT
+        shares = []
+        for by in (1, -1):
+            cosines = queries @ _shifted(units, by).flatten(3).flatten(0, 1)
+            local = (self.log_sharpness.exp() * cosines.gather(2, index)).masked_fill(~inside, -torch.inf)
+            shares.append(local.softmax(-1))
+        stacked = torch.cat(shares, dim=-1).mT.unflatten(-1, (rows, columns))
+        return self.mix(stacked).unflatten(0, (batch, time))
+
+
+def _shifted(maps: Float[Tensor, "batch time *rest"], by: int) -> Float[Tensor, "batch time *rest"]:
+    """The frame ``by`` steps before each frame, after it for a negative number; the ends repeat."""
+    return earlier(maps, by=by) if by > 0 else earlier(maps.flip(1), by=-by).flip(1)
+
+
+def _neighbours(
+    size: tuple[int, int], coarse: tuple[int, int], radius: int, *, device: torch.device
+) -> tuple[Int[Tensor, "position displacement"], Bool[Tensor, "position displacement"]]:
+    """For each coarse position the fine positions at every displacement, and whether they lie inside the map."""
+    step = torch.arange(-radius, radius + 1, device=device)
+    row = STRIDE * torch.arange(coarse[0], device=device)[:, None, None, None] + step[:, None]
+    column = STRIDE * torch.arange(coarse[1], device=device)[:, None, None] + step
+    inside = (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
+    index = row.clamp(0, size[0] - 1) * size[1] + column.clamp(0, size[1] - 1)
+    return index.flatten(2).flatten(0, 1), inside.flatten(2).flatten(0, 1)
