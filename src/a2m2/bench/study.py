@@ -1,0 +1,239 @@
+"""The comparison of docs/study.md: what second order and alignment bring to networks trained alike, on synth-v1.
+
+    python -m a2m2.bench.study --out runs/study --into docs/study.md
+
+Every row is trained with its own matcher and the same number of steps, with three training seeds, on the base classes of
+both strata together (sets with order 1, sequences; timing 1). The order prior of A² is chosen on validation classes.
+Everything is tested on novel classes, decoded from H.264 files, at timing 0, 0.5 and 1, over the same episodes.
+Interrupted, the same command goes on where it stopped. ``--steps`` shrinks all budgets, for a trial.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from a2m2.bench.study_tables import tables
+from a2m2.bench.study_tests import Tester, choose_order_prior
+from a2m2.bench.tables import insert
+from a2m2.checks import write_text_atomic
+from a2m2.config import load
+from a2m2.synth import SynthConfig, generate
+from a2m2.train.jobs import TrainJob, run_jobs
+from a2m2.train_settings import TrainSettings
+
+Progress = Callable[[str, int, int], None]
+
+STRATA = ("sets", "sequences")
+TIMINGS = (0.0, 0.5, 1.0)
+SEEDS = (0, 1, 2)
+SHOTS = (1, 5)
+TRAIN_CLIPS, TEST_CLIPS = 40, 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the tables: a method and the order of its moments."""
+
+    method: str
+    order: str
+    what: str
+
+
+ROWS = {
+    "a2m2_net": Row("a2m2_net", "second", "second order, A²"),
+    "diagonal": Row("diagonal", "second", "second order, no alignment"),
+    "a2_first_order": Row("a2_first_order", "first", "first order, A²"),
+    "protonet_first_order": Row("protonet_first_order", "first", "first order, mean, cosine (ProtoNet)"),
+}
+PRETRAINED_AS = {"second": "a2m2_net", "first": "a2_first_order"}
+"""Pre-training knows the order of the moments but no matcher: rows of one order start from the same weights."""
+
+
+def render_clips(
+    out: Path, *, train_clips: int, test_clips: int, num_workers: int, progress: Progress
+) -> None:
+    """Base and validation classes at timing 1, test classes at every timing, and the lists of what belongs together."""
+    folders: list[tuple[str, str, float, tuple[str, ...], int]] = []
+    folders += [(stratum, "base", 1.0, ("train", "val"), train_clips) for stratum in STRATA]
+    folders += [(s, f"timing-{t:g}", t, ("test",), test_clips) for s in STRATA for t in TIMINGS]
+    for stratum, name, timing, splits, clips in folders:
+        config = SynthConfig.build(
+            {
+                "stratum": stratum,
+                "timing": timing,
+                # Sub-actions of a set come in the order of the class where timing is fixed, in any where it is free.
+                "order": timing if stratum == "sets" else 0.0,
+                "clips_per_class": clips,
+                "splits": splits,
+            }
+        )
+        what = f"rendering {stratum}, {name}"
+        generate(
+            out / f"{stratum}-{name}",
+            config,
+            num_workers=num_workers,
+            progress=lambda done, total, what=what: progress(what, done, total),  # type: ignore[misc]
+        )
+    _write_list(out / "base.csv", [out / f"{stratum}-base" for stratum in STRATA])
+    for stratum in STRATA:
+        for timing in TIMINGS:
+            places = [out / f"{stratum}-base", out / f"{stratum}-timing-{timing:g}"]
+            _write_list(out / f"{stratum}-{timing:g}.csv", places)
+
+
+def _write_list(path: Path, folders: Sequence[Path]) -> None:
+    """A manifest of several folders; a class is called by its stratum too, since both strata may know its name."""
+    rows = [
+        (
+            clip.relative_to(path.parent).as_posix(),
+            f"{folder.name.split('-')[0]}: {clip.parts[-2]}",
+            clip.parts[-3],
+        )
+        for folder in folders
+        for clip in sorted(folder.glob("*/*/*.mp4"))
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "class", "split"), *rows])
+
+
+def jobs(
+    config: Path, out: Path, *, seeds: Sequence[int], pretrain_steps: int | None, meta_steps: int | None
+) -> list[TrainJob]:
+    """All trainings: pre-training for each order of moments and seed, then every row."""
+    result: list[TrainJob] = []
+    steps = [f"pretrain.steps={pretrain_steps}"] if pretrain_steps is not None else []
+    steps += [f"meta.steps={meta_steps}"] if meta_steps is not None else []
+
+    def settings(method: str, seed: int, *more: str) -> TrainSettings:
+        overrides = [f"method={method}", f"seed={seed}", f"backbone.random_seed={seed}", *steps, *more]
+        return load(TrainSettings, config, overrides, data=str(out / "clips" / "base.csv"))
+
+    for seed in seeds:
+        for order, method in PRETRAINED_AS.items():
+            name = f"{order}-{seed}"
+            result.append(TrainJob(name, settings(method, seed), "pretrain", out / "pretrained" / name))
+    for seed in seeds:
+        for row, content in ROWS.items():
+            start = out / "pretrained" / f"{content.order}-{seed}"
+            name = f"{row}-{seed}"
+            result.append(
+                TrainJob(name, settings(content.method, seed), "meta", out / "trained" / name, start)
+            )
+        untrained = settings("a2m2_net", seed, "pretrain.steps=0")
+        name = f"untrained-{seed}"
+        result.append(TrainJob(name, untrained, "pretrain", out / "trained" / name))
+    return result
+
+
+def run(
+    config: Path,
+    out: Path,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    episodes: int = 10_000,
+    truth_episodes: int = 1000,
+    clips: tuple[int, int] = (TRAIN_CLIPS, TEST_CLIPS),
+    pretrain_steps: int | None = None,
+    meta_steps: int | None = None,
+    num_workers: int = 2,
+    progress: Progress,
+) -> Path:
+    """Render, train, choose, test; returns the file with the figures."""
+    begin = time.perf_counter()
+    render_clips(
+        out / "clips", train_clips=clips[0], test_clips=clips[1], num_workers=num_workers, progress=progress
+    )
+    work = jobs(config, out, seeds=seeds, pretrain_steps=pretrain_steps, meta_steps=meta_steps)
+    records = run_jobs(work, num_workers=num_workers, cache=out / "cache", progress=progress)
+    trained = time.perf_counter()
+    networks = {row: [out / "trained" / f"{row}-{seed}" for seed in seeds] for row in (*ROWS, "untrained")}
+    results = []
+    for stratum in STRATA:
+        prior = choose_order_prior(
+            networks["a2m2_net"], out / "clips" / f"{stratum}-1.csv", cache=out / "cache", progress=progress
+        )
+        for timing in TIMINGS:
+            tester = Tester(
+                out / "clips" / f"{stratum}-{timing:g}.csv", cache=out / "cache", progress=progress
+            )
+            results.append(
+                {
+                    "stratum": stratum,
+                    "timing": timing,
+                    "order_prior": prior,
+                    **tester.test(
+                        networks,
+                        prior,
+                        shots=SHOTS,
+                        episodes=episodes,
+                        truth_episodes=truth_episodes if timing == 1.0 else 0,
+                        training_free=timing == 1.0,
+                    ),
+                }
+            )
+    content = {
+        "rows": {name: row.what for name, row in ROWS.items()},
+        "seeds": list(seeds),
+        "episodes": episodes,
+        "clips_per_class": {"train": clips[0], "test": clips[1]},
+        "steps": {
+            stage: max(r.steps for r in records.values() if r.stage == stage)
+            for stage in ("pretrain", "meta")
+        },
+        "config": work[0].settings.model_dump(mode="json"),
+        "validation": {
+            name: record.best.accuracy for name, record in records.items() if record.best is not None
+        },
+        "results": results,
+    }
+    path = out / "study.json"
+    write_text_atomic(path, json.dumps(content, indent=1) + "\n")
+    seconds = {"until trained": trained - begin, "in all": time.perf_counter() - begin}
+    write_text_atomic(out / "timings.json", json.dumps(seconds, indent=1) + "\n")
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    from a2m2.cli.progress import show_progress
+
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.study", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/study"), help="folder for clips, trainings and figures"
+    )
+    parser.add_argument("--config", type=Path, default=Path("configs/synth-small.yaml"))
+    parser.add_argument("--episodes", type=int, default=10_000)
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="training seeds, from 0")
+    parser.add_argument("--pretrain-steps", type=int, help="instead of the configuration's")
+    parser.add_argument("--meta-steps", type=int, help="instead of the configuration's")
+    parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
+    parser.add_argument("--into", type=Path, help="Markdown file with the marks 'study'")
+    options = parser.parse_args(arguments)
+    with show_progress() as progress:
+        path = run(
+            options.config,
+            options.out,
+            seeds=range(options.seeds),
+            episodes=options.episodes,
+            pretrain_steps=options.pretrain_steps,
+            meta_steps=options.meta_steps,
+            num_workers=options.workers,
+            progress=progress,
+        )
+    text = tables(json.loads(path.read_text(encoding="utf-8")))
+    print(text)
+    if options.into is not None:
+        write_text_atomic(options.into, insert(options.into.read_text(encoding="utf-8"), "study", text))
+    print(f"\nfigures in {path}")
+
+
+if __name__ == "__main__":
+    main()
