@@ -48,7 +48,7 @@ def load(
 
     Args:
         cls: the configuration class.
-        path: YAML file with a mapping at its top, or None.
+        path: YAML file with a mapping at its top, the name of a shipped one (:func:`shipped`), or None.
         overrides: strings ``section.key=value``; the value is read as YAML.
         values: top-level keys that come before the file; a nested key takes a mapping.
 
@@ -59,7 +59,7 @@ def load(
     source = "configuration"
     if path is not None:
         source = str(path)
-        _merge(merged, read_yaml(path))
+        _merge(merged, read_yaml(find_config(path)))
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
@@ -75,6 +75,25 @@ def load(
         _merge(merged, value)
         source = f"{source}, --set {key}" if path is not None else f"--set {key}"
     return cls.build(merged, source=source)
+
+
+def shipped() -> dict[str, Path]:
+    """Name to file of every configuration that comes with the package."""
+    return {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.yaml"))}
+
+
+def find_config(path: Path) -> Path:
+    """``path`` if there is such a file, else the shipped configuration that it names.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if path.is_file():
+        return path
+    names = shipped()
+    if str(path) in names:
+        return names[str(path)]
+    raise ConfigError(f"no configuration file {path}; check the path, or name one of {', '.join(names)}")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/study"), help="folder for clips, trainings and figures"
     )
-    parser.add_argument("--config", type=Path, default=Path("configs/synth-small.yaml"))
+    parser.add_argument("--config", type=Path, default=Path("synth-small"))
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="training seeds, from 0")
     parser.add_argument("--pretrain-steps", type=int, help="instead of the configuration's")

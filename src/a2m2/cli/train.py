@@ -65,11 +65,11 @@ def pretrain(
 
     Examples:
 
-        a2m2 pretrain --config configs/synth-small.yaml --data data/sequences --out runs/pretrained
+        a2m2 pretrain --config synth-small --data data/sequences --out runs/pretrained
 
-        a2m2 pretrain -c configs/resnet50.yaml --data my_clips -o runs/pre --set pretrain.batch=8 --dry-run
+        a2m2 pretrain -c resnet50 --data my_clips -o runs/pre --set pretrain.batch=8 --dry-run
 
-        a2m2 pretrain -c configs/synth-small.yaml --data data/sequences -o runs/pretrained --resume
+        a2m2 pretrain -c synth-small --data data/sequences -o runs/pretrained --resume
     """
     _run(
         "pretrain",
@@ -112,9 +112,9 @@ def train(
 
     Examples:
 
-        a2m2 train -c configs/synth-small.yaml --data data/sequences --weights runs/pretrained --out runs/trained
+        a2m2 train -c synth-small --data data/sequences --weights runs/pretrained --out runs/trained
 
-        a2m2 train -c configs/synth-small.yaml --data data/sequences -w runs/pretrained -o runs/diagonal --method diagonal
+        a2m2 train -c synth-small --data data/sequences -w runs/pretrained -o runs/diagonal --method diagonal
 
         a2m2 evaluate runs/trained runs/diagonal --data data/sequences --out runs/compared
     """
