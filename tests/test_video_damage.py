@@ -2,7 +2,8 @@
 
 What can be checked of a damaged copy: it ends in `DecodeError`, or it gives as many frames at the same times
 as the whole file does. Bits may be changed so that a decoder sees a valid stream that shows something else;
-then no reader can know, and pixels are not compared. A cut is always noticed.
+then no reader can know, and pixels are not compared. A cut is always noticed. The tables of an mp4 repeat each
+other in part; which of their fields can change unnoticed is measured and listed in `UNNOTICED`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -321,3 +322,166 @@ def test_a_log_level_of_the_user_stays(whole: dict[str, Whole], tmp_path: Path) 
             read_clip(path, num_frames=4)
     finally:
         av.logging.set_level(None)
+
+
+# Fields, by box and 32-bit word after its name, in which one changed bit shows other frames and nothing in the
+# file speaks against it: ticks a second (mvhd, mdhd), which make an edit list cut off the end as an editor would;
+# where an edit begins, by less than a frame (elst); how long frames stay, by less than the delay of B-frames that
+# mdhd may include (stts); when the first one is shown (ctts).
+UNNOTICED = {"mvhd 3", "mdhd 3", "elst 3", "stts 3", "ctts"}
+# Fields in which a bit keeps the frames and moves times alone: as valid as any variable rate.
+UNNOTICED_TIMES = {"mdhd 3", "stts 3", "ctts"}
+FOLDERS = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"}
+TABLES = {"mvhd", "mdhd", "elst", "stts", "ctts", "stss", "stsc", "stsz", "stco"}
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[str, int, int]]:
+    """Name, start and end of every box of a file, folders before what is in them."""
+    while start + 8 <= (end or len(data)):
+        stop = start + int.from_bytes(data[start : start + 4], "big")
+        yield data[start + 4 : start + 8].decode("latin1"), start, stop
+        if data[start + 4 : start + 8] in FOLDERS:
+            yield from boxes(data, start + 8, stop)
+        start = stop
+
+
+def set_word(data: bytes, name: str, word: int, value: int) -> bytes:
+    """The file with a 32-bit number behind the name of a box changed, counted from 0."""
+    at = 8 + 4 * word + next(start for box, start, _ in boxes(data) if box == name)
+    return data[:at] + value.to_bytes(4, "big") + data[at + 4 :]
+
+
+def pictures(path: Path) -> tuple[list[bytes], list[float]]:
+    frames = list(iter_frames(path))
+    return [frame.picture.numpy().tobytes() for frame in frames], [frame.seconds for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def tabled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Small files whose frames lie in the order of decoding: all shown, the first four hidden by an edit."""
+    folder = tmp_path_factory.mktemp("tabled")
+    write_clip(folder / "clip.mp4", numbered_frames(10, height=16, width=32), num_b_frames=2)
+    remux(folder / "clip.mp4", folder / "hidden.mp4", first=4, muxer={"avoid_negative_ts": "disabled"})
+    return {name: (folder / f"{name}.mp4").read_bytes() for name in ("clip", "hidden")}
+
+
+@pytest.mark.parametrize("name", ["clip", "hidden"])
+def test_a_bit_of_a_table_is_noticed_where_anything_contradicts_it(
+    tabled: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    """An eighth of all bits of the tables, of which some 25 showed other frames before they were compared."""
+    data = tabled[name]
+    path = _written(tmp_path / "clip.mp4", data)
+    shown, seconds = pictures(path)
+    dice = random.Random(4)
+    num_errors = 0
+    others: Counter[str] = Counter()
+    other_times: Counter[str] = Counter()
+    for table, start, stop in boxes(data):
+        for bit in dice.sample(range(8 * start, 8 * stop), stop - start) if table in TABLES else []:
+            changed = bytearray(data)
+            changed[bit // 8] ^= 1 << bit % 8
+            try:
+                found, times = pictures(_written(path, bytes(changed)))
+            except DecodeError:
+                num_errors += 1
+                continue
+            field = "ctts" if table == "ctts" else f"{table} {(bit // 8 - start) // 4 - 2}"
+            others[field] += found != shown
+            other_times[field] += found == shown and times != seconds
+    assert num_errors > 200
+    assert set(+others) <= UNNOTICED
+    assert others.total() - others["mvhd 3"] <= 2
+    assert set(+other_times) <= UNNOTICED_TIMES
+
+
+@pytest.mark.parametrize(
+    ("name", "box", "word", "value", "message"),
+    [
+        pytest.param("clip", "stts", 2, 9, "stts is about 9 frames of 10", id="stts-count"),
+        pytest.param("clip", "stts", 3, 1 << 20, r"frames last 10485760 ticks", id="stts-step"),
+        pytest.param("clip", "stts", 3, 0, "all frames last 0 ticks", id="stts-zero"),
+        pytest.param("clip", "ctts", 2, 9, r"ctts is about \d+ frames of 10", id="ctts-count"),
+        pytest.param("clip", "stss", 1, 2, "stss has room for 1 entries of 2", id="stss-rows"),
+        pytest.param("clip", "ctts", 5, 1 << 28, r"frames are shown over 2684\d+ ticks", id="ctts-late"),
+        pytest.param("clip", "stsz", 2, 8, "is about 10 frames of 8", id="stsz-count"),
+        pytest.param("clip", "stsz", 5, 1 << 30, r"a frame has 1073741824 bytes in a file", id="stsz-size"),
+        pytest.param("clip", "stsc", 3, 2, "stsc places 2 frames of 10", id="stsc-few"),
+        pytest.param("hidden", "stsc", 3, 26, "stsc places 26 frames of 10", id="stsc-many"),
+        pytest.param(
+            "hidden", "stss", 2, 33, "stss does not name key frames in order from 1 to 10", id="stss"
+        ),
+        pytest.param(
+            "clip", "elst", 2, 200, r"an edit of 200 ticks hides the end of a track of 625", id="cut"
+        ),
+        pytest.param("clip", "elst", 3, 10240, "an edit hides the start, and ends at tick", id="start"),
+        pytest.param("clip", "mdhd", 0, 1 << 24, r"mdhd has 24 bytes, expected 36", id="mdhd-version"),
+        pytest.param("clip", "mdhd", -1, 0x6D646865, "mdhd has 0 bytes", id="mdhd-name"),
+        pytest.param(
+            "hidden", "edts", -1, 0x65647472, "a box is named b'edtr' instead of b'edts'", id="edts"
+        ),
+    ],
+)
+def test_tables_that_contradict_each_other(
+    tabled: dict[str, bytes], tmp_path: Path, name: str, box: str, word: int, value: int, message: str
+) -> None:
+    path = _written(tmp_path / "clip.mp4", set_word(tabled[name], box, word, value))
+    for read in (lambda: read_clip(path, num_frames=2), lambda: probe(path)):
+        with pytest.raises(DecodeError, match=rf"its tables are damaged \(.*{message}.*\); {COPY}$"):
+            read()
+
+
+def test_a_hidden_frame_at_the_wrong_time_is_out_of_order(tabled: dict[str, bytes], tmp_path: Path) -> None:
+    """Ten steps later a frame in the middle is behind the edit; the order of decoding tells."""
+    data = tabled["clip"]
+    start, stop = next((start, stop) for box, start, stop in boxes(data) if box == "ctts")
+    path = tmp_path / "clip.mp4"
+    noticed = 0
+    for word in range(3, (stop - start - 8) // 4, 2):
+        at = start + 8 + 4 * word
+        delay = int.from_bytes(data[at : at + 4], "big")
+        _written(path, set_word(data, "ctts", word, delay + 9 * 1024))
+        with pytest.raises(DecodeError, match=r"is missing or out of order|its tables are damaged") as error:
+            read_clip(path, num_frames=2)
+        noticed += "out of order" in error.value.cause
+    assert noticed
+
+
+def with_edits(data: bytes, edits: list[tuple[int, int]], *, version: int = 0) -> bytes:
+    """The file with another edit list; its index lies behind the pictures, so nothing else moves."""
+    size = 8 if version else 4
+    table = (version << 24).to_bytes(4, "big") + len(edits).to_bytes(4, "big")
+    for duration, start in edits:
+        table += duration.to_bytes(size, "big") + start.to_bytes(size, "big", signed=True) + b"\0\1\0\0"
+    found = {name: (start, stop) for name, start, stop in boxes(data)}
+    start, stop = found["elst"]
+    grown = len(table) - (stop - start - 8)
+    changed = bytearray(data)
+    for name in ("elst", "edts", "trak", "moov"):
+        at, end = found[name]
+        changed[at : at + 4] = (end - at + grown).to_bytes(4, "big")
+    changed[start + 8 : stop] = table
+    return set_word(bytes(changed), "tkhd", 5, sum(duration for duration, _ in edits))
+
+
+@pytest.mark.parametrize(
+    ("edits", "version", "shown"),
+    [
+        pytest.param([(625, 2048)], 1, range(10), id="wide"),
+        pytest.param([(375, 2048)], 0, range(6), id="end-cut-off"),
+        pytest.param([(250, 2048 + 3 * 1024)], 0, range(3, 7), id="both-cut-off"),
+        pytest.param([(500, -1), (375, 2048)], 0, range(6), id="pause-first"),
+    ],
+)
+def test_edits_of_phones_and_editors_are_no_damage(
+    tabled: dict[str, bytes], tmp_path: Path, edits: list[tuple[int, int]], version: int, shown: range
+) -> None:
+    whole, _ = pictures(_written(tmp_path / "whole.mp4", tabled["clip"]))
+    path = _written(tmp_path / "clip.mp4", with_edits(tabled["clip"], edits, version=version))
+    assert pictures(path)[0] == [whole[k] for k in shown]
+
+
+def test_several_edits_are_not_judged(tabled: dict[str, bytes], tmp_path: Path) -> None:
+    edits = [(125, 2048), (250, 2048 + 5 * 1024)]
+    path = _written(tmp_path / "clip.mp4", with_edits(tabled["clip"], edits))
+    assert len(pictures(path)[0]) == 6

@@ -13,6 +13,7 @@ from a2m2.errors import DecodeError
 from a2m2.video.damage import FFmpegLog, last_message, reported_damage
 from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN, Shown, check_readable
 from a2m2.video.streams import codec_name, open_video
+from a2m2.video.tables import check_tables
 from a2m2.video.timeline import Timeline
 
 # avi keeps no presentation times, and FFmpeg's guesses at them are wrong where B-frames are packed.
@@ -20,8 +21,9 @@ _WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
 # Formats in which every packet shows one picture. In others (MPEG-4 in avi, HEVC, VP8) a packet may rightly
 # show none, and what the decoder gives out is what there is.
 _ONE_PICTURE_A_PACKET = frozenset({"h264", "vp9", "av1", "gif"})
+_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers that list all packets. FFmpeg passes over what it cannot read in them, or ends there, in silence.
-_WITH_COMPLETE_INDEX = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "avi"})
+_WITH_COMPLETE_INDEX = frozenset({_MP4, "avi"})
 # Compressed bytes kept between counting and decoding, so that a short clip is opened and read once.
 _MAX_KEPT_BYTES = 64 << 20
 
@@ -39,7 +41,8 @@ class VideoFile:
         expected: the timeline as the packets tell it, found without decoding.
 
     Raises:
-        DecodeError: here for a file that holds no video or is cut off, from `frames` for one that is damaged.
+        DecodeError: here for a file that holds no video, is cut off or contradicts itself, from `frames` for one
+            that is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +50,9 @@ class VideoFile:
         self.path = path
         self._container, self._stream = open_video(path)
         self._time_base = self._stream.time_base or Fraction(1)
+        self._hidden: frozenset[int] = frozenset()
         try:
+            self._has_one_edit = self._container.format.name == _MP4 and self._check_tables()
             self._ticks, self._last_ticks, self._kept = self._guarded(self._scan, "it is damaged")
             self.expected = self._timeline(self._ticks)
         except DecodeError:
@@ -70,14 +75,23 @@ class VideoFile:
 
     def frames(self) -> Iterator[Shown]:
         ticks: list[int] = []
+        latest: int | None = None
         size: tuple[int, int] | None = None
         num, den = self._time_base.numerator, self._time_base.denominator
         for packet in self._packets():
             for frame in self._decode(packet, len(ticks)):
+                if (
+                    frame.pts in self._hidden and not ticks
+                ):  # cut frames may come out before the first whole one
+                    latest = frame.pts if latest is None else max(frame.pts, latest)
+                    continue
+                latest = self._tick_of(frame, len(ticks), latest)
+                if latest in self._hidden:
+                    continue
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
                     self._fail(f"the picture size changes at frame {len(ticks)}", cure=ENCODE_AGAIN)
-                ticks.append(self._tick_of(frame, ticks))
+                ticks.append(latest)
                 yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
         num_skipped = max(len(self._ticks) - len(ticks), 0)
         if self.codec in _ONE_PICTURE_A_PACKET and ticks != self._ticks[num_skipped:]:
@@ -87,15 +101,22 @@ class VideoFile:
     def _scan(self) -> tuple[list[int], int, list[av.Packet] | None]:
         """Times of packets to be shown, how long the last of them stays, and the packets if they are few."""
         durations: dict[int, int] = {}
+        hidden = set()
         ticks, kept, num_bytes = [], [], 0
         for packet in self._stored_packets():
             num_bytes += packet.size
             if num_bytes <= _MAX_KEPT_BYTES:
                 kept.append(packet)
             tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
-            if tick is not None and not packet.is_discard:  # an edit list hides frames by marking them so
+            if tick is None:
+                continue
+            if packet.is_discard:  # an edit list hides frames by marking them so
+                hidden.add(tick)
+            else:
                 ticks.append(tick)
                 durations[tick] = packet.duration or 0
+        if self._has_one_edit:
+            self._hidden = frozenset(hidden.difference(ticks))
         last_ticks = durations[max(ticks)] if ticks else 0
         return sorted(ticks), last_ticks, kept if num_bytes <= _MAX_KEPT_BYTES else None
 
@@ -128,9 +149,11 @@ class VideoFile:
         if packet is not None and packet.is_corrupt:
             self._fail(f"{damage} (incomplete packet)")
         is_hidden = packet is not None and packet.is_discard
+        if packet is not None and packet.pts in self._hidden:
+            packet = _uncovered(packet)
         decode = self._stream.codec_context.decode
         frames = self._guarded(lambda: decode(packet), damage, trust_log=not is_hidden)
-        if any(frame.is_corrupt for frame in frames):
+        if any(frame.is_corrupt and frame.pts not in self._hidden for frame in frames):
             self._fail(f"{damage} (the decoder concealed errors)")
         return frames
 
@@ -147,14 +170,19 @@ class VideoFile:
             self._fail(f"{damage} ({complaint})")
         return result
 
-    def _tick_of(self, frame: av.VideoFrame, earlier: list[int]) -> int:
+    def _tick_of(self, frame: av.VideoFrame, position: int, latest: int | None) -> int:
         """When the next frame is shown; by its place among the stored times where it has none of its own."""
         if self._is_timed_by_storage:
-            position = len(earlier)
-            return self._ticks[position] if position < len(self._ticks) else earlier[-1] + 1
-        if frame.pts is None or (earlier and frame.pts < earlier[-1]):
-            self._fail(f"the time of frame {len(earlier)} is missing or out of order", cure=ENCODE_AGAIN)
+            return self._ticks[position] if position < len(self._ticks) else (latest or 0) + 1
+        if frame.pts is None or (latest is not None and frame.pts < latest):
+            self._fail(f"the time of frame {position} is missing or out of order", cure=ENCODE_AGAIN)
         return int(frame.pts)
+
+    def _check_tables(self) -> bool:
+        try:
+            return check_tables(self.path, self._stream.id)
+        except ValueError as error:
+            self._fail(f"its tables are damaged ({error})", error=error)
 
     @property
     def _is_timed_by_storage(self) -> bool:
@@ -168,3 +196,16 @@ class VideoFile:
 
     def _fail(self, cause: str, *, cure: str = COPY_AGAIN, error: Exception | None = None) -> NoReturn:
         raise DecodeError(self.path, cause, cure) from error
+
+
+def _uncovered(packet: av.Packet) -> av.Packet:
+    """The packet without its mark of being hidden, with which the decoder keeps its picture to itself.
+
+    The order in which pictures come out tells whether the time of a hidden one is right.
+    """
+    copy = av.Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.duration = packet.duration
+    for data in packet.iter_sidedata():
+        copy.set_sidedata(data)
+    return copy

@@ -6,7 +6,8 @@ only frames asked for become RGB. Nothing is ever substituted: a video that cann
 
 Read are mp4, mov, mkv, webm, avi and gif files in any codec FFmpeg knows, and folders of numbered jpg or png
 pictures. Frame ``k`` is the ``k``-th frame a player shows, from 0; times are counted from the first one. Bits
-that were changed so that they still make a valid stream cannot be noticed by any decoder.
+that were changed so that they still make a valid stream, or tables that agree (`a2m2.video.tables`), cannot be
+noticed by any reader.
 """
 
 from __future__ import annotations

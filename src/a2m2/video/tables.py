@@ -1,0 +1,136 @@
+"""Do the tables of an mp4 or mov agree? FFmpeg takes each at its word, and hides frames where they differ.
+
+Sizes, places and times of frames lie apart from the pictures, in tables that repeat each other in part: each
+counts the frames, and several say how long the video is. One changed bit breaks the agreement but leaves a
+file that plays, with fewer frames where an edit list then seems to cut some off. Demanded is only what every
+valid file keeps; durations are compared closely only where an edit list hides frames. Files in fragments keep
+their tables elsewhere and are not checked.
+
+Nothing contradicts a bit in the ticks a second (mvhd, mdhd), which makes an edit list cut off the end as an
+editor would; in where the edit begins, by less than a frame; in how long a frame stays or when it is shown, as
+long as the order holds, for rates may vary. What bits can do so is measured in ``tests/test_video_damage.py``.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from a2m2.video.boxes import Boxes, clock, columns, number, read_track
+
+_UNKNOWN_DURATIONS = frozenset({0, (1 << 32) - 1, (1 << 64) - 1})
+
+
+def check_tables(path: Path, track_id: int) -> bool:
+    """Check the tables of a track.
+
+    Returns:
+        Whether FFmpeg gives all its frames, hidden ones too, times in the order shown: true of one edit.
+
+    Raises:
+        ValueError: the tables contradict each other.
+    """
+    track = read_track(path, track_id)
+    if track is None or not number(track[1].get(b"stsz", b""), 8):
+        return False
+    movie_rate, boxes = track
+    _check_counts(boxes, path.stat().st_size)
+    steps, times = _times(boxes)
+    _check_key_frames(boxes, times)
+    return _check_durations(boxes, movie_rate, steps, times)
+
+
+def _check_counts(boxes: Boxes, num_bytes: int) -> None:
+    """All tables are about equally many frames, none of which is larger than the file."""
+    sizes = boxes[b"stsz"]
+    num_frames = number(sizes, 8)
+    if not number(
+        sizes, 4
+    ):  # else all frames have this size, or it is stz2, whose sizes have 16 bits at most
+        (largest,) = (int(column.max()) for column in columns({b"stsz": sizes[4:]}, b"stsz", "u4"))
+        if largest > num_bytes:
+            raise ValueError(f"a frame has {largest} bytes in a file of {num_bytes}")
+    for name in (b"stts", b"ctts"):
+        if name == b"stts" or name in boxes:
+            num_timed = int(columns(boxes, name, "u4 i4")[0].sum())
+            if num_timed != num_frames:
+                raise ValueError(f"{name.decode()} is about {num_timed} frames of {num_frames}")
+    num_placed, last_run = _num_placed(boxes)
+    # The last chunk of several may claim to be as full as the others.
+    if not num_frames <= num_placed < num_frames + max(last_run, 1):
+        raise ValueError(f"stsc places {num_placed} frames of {num_frames}")
+
+
+def _num_placed(boxes: Boxes) -> tuple[int, int]:
+    """How many frames the chunks hold, and how many of them the last of several; 0 for a lone chunk."""
+    first, per_chunk, _ = columns(boxes, b"stsc", "u4 u4 u4")
+    num_chunks = number(boxes.get(b"stco", b""), 4)
+    starts = [*first.tolist(), num_chunks + 1]
+    if starts[0] != 1 or any(late <= early for early, late in pairwise(starts)):
+        raise ValueError(f"stsc counts chunks {starts[:-1][:4]} of {num_chunks}")
+    num_placed = int(
+        sum((late - early) * n for (early, late), n in zip(pairwise(starts), per_chunk, strict=True))
+    )
+    return num_placed, int(per_chunk[-1]) if num_chunks > 1 else 0
+
+
+def _times(boxes: Boxes) -> tuple[Int[np.ndarray, "frame"], Int[np.ndarray, "frame"]]:
+    """How long the decoder stays at each stored frame, and when the frame is shown, in ticks of the track."""
+    counts, steps = columns(boxes, b"stts", "u4 i4")
+    steps = np.repeat(steps, counts)
+    times = np.cumsum(steps) - steps
+    if b"ctts" in boxes:
+        counts, delays = columns(boxes, b"ctts", "u4 i4")
+        times = times + np.repeat(delays, counts)
+    return steps, times
+
+
+def _check_key_frames(boxes: Boxes, times: Int[np.ndarray, "frame"]) -> None:
+    """What is stored before a key frame is shown before it; FFmpeg stops at one behind the end of an edit."""
+    if b"stss" not in boxes:
+        return
+    keys = columns(boxes, b"stss", "u4")[0] - 1
+    if len(keys) and (keys[0] < 0 or keys[-1] >= len(times) or bool((np.diff(keys) <= 0).any())):
+        raise ValueError(f"stss does not name key frames in order from 1 to {len(times)}")
+    later = keys[keys > 0]
+    if bool((times[later] < np.maximum.accumulate(times)[later - 1]).any()):
+        raise ValueError("a key frame is shown before a frame that is stored before it")
+
+
+def _check_durations(
+    boxes: Boxes, movie_rate: int, steps: Int[np.ndarray, "frame"], times: Int[np.ndarray, "frame"]
+) -> bool:
+    """The durations of frames, media, track and edit agree; returns as `check_tables`."""
+    rate, media = clock(boxes, b"mdhd")
+    if not 0 < rate < 1 << 31 or not movie_rate:
+        raise ValueError(f"there are {rate} ticks a second in mdhd, {movie_rate} in mvhd")
+    total, longest = int(steps.sum()), int(steps.max())
+    if len(steps) > 1 and not longest:
+        raise ValueError("all frames last 0 ticks")
+    if media not in _UNKNOWN_DURATIONS and total > 2 * media + longest:
+        raise ValueError(f"its frames last {total} ticks in a track of {media}")
+    if b"elst" not in boxes:
+        return True
+    is_wide = boxes[b"elst"][:1] == b"\1"
+    durations, starts, _, _ = columns(boxes, b"elst", "u8 i8 i2 i2" if is_wide else "u4 i4 i2 i2")
+    shown = starts >= 0  # the others are pauses
+    if shown.sum() != 1 or not durations[shown][0]:
+        return False
+    duration, start = int(durations[shown][0]), int(starts[shown][0])
+    end, first, last = start + round(duration * rate / movie_rate), int(times.min()), int(times.max())
+    if (first < start or last >= end) and last - first > max(total, media) + longest:
+        raise ValueError(f"frames are shown over {last - first} ticks in a track of {max(total, media)}")
+    if last >= end:
+        _, track = clock(boxes, b"tkhd")
+        if track not in _UNKNOWN_DURATIONS and min(abs(track - duration), abs(track - durations.sum())) > 2:
+            raise ValueError(f"an edit of {duration} ticks hides the end of a track of {track}")
+        if media not in _UNKNOWN_DURATIONS and total > media + longest // 2:
+            raise ValueError(f"an edit hides the end, and frames last {total} ticks in a track of {media}")
+    # Of frames that last differently, the one shown last need not be as short as the one stored last.
+    slack = 2 * rate / movie_rate + (longest if longest > int(steps.min()) else 0)
+    if first < start and end > last + longest + slack:
+        raise ValueError(f"an edit hides the start, and ends at tick {end} of {last + longest}")
+    return True
