@@ -6,13 +6,16 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format check bench clean
+.PHONY: help demo study test test-slow lint format check bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.core  ## render action videos, recognise unseen classes from 1 and 5 examples, write a report
+demo: $(VENV)/.core  ## render action videos, train from nothing, recognise unseen classes from 1 and 5 examples
 	$(BIN)/a2m2 demo
+
+study: $(VENV)/.core  ## train every row of docs/study.md with three seeds and compare them: about an hour on two cores
+	$(BIN)/python -m a2m2.bench.study --out runs/study --into docs/study.md
 
 test: $(VENV)/.dev  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)

@@ -51,6 +51,9 @@ ROWS = {
     "a2_first_order": Row("a2_first_order", "first", "first order, A²"),
     "protonet_first_order": Row("protonet_first_order", "first", "first order, mean, cosine (ProtoNet)"),
 }
+FIRST_ORDER_COMPONENTS = 264
+"""Channels of first-order rows: 2 × 264 numbers with differences, as many as a second-order descriptor of 32 has."""
+
 PRETRAINED_AS = {"second": "a2m2_net", "first": "a2_first_order"}
 """Pre-training knows the order of the moments but no matcher: rows of one order start from the same weights."""
 
@@ -111,6 +114,8 @@ def jobs(
     steps += [f"meta.steps={meta_steps}"] if meta_steps is not None else []
 
     def settings(method: str, seed: int, *more: str) -> TrainSettings:
+        if "first_order" in method:
+            more = (*more, f"m2.components={FIRST_ORDER_COMPONENTS}")
         overrides = [f"method={method}", f"seed={seed}", f"backbone.random_seed={seed}", *steps, *more]
         return load(TrainSettings, config, overrides, data=str(out / "clips" / "base.csv"))
 

@@ -117,7 +117,9 @@ def _jobs(out: Path, steps: tuple[int, int]) -> list[TrainJob]:
     from a2m2.train_settings import TrainSettings
 
     def settings(method: str) -> TrainSettings:
-        budget = [f"pretrain.steps={steps[0]}", f"meta.steps={steps[1]}", f"method={method}"]
+        # First-order descriptors get as many numbers as second-order ones have: 2 × 264 = 32 · 33 / 2.
+        components = ["m2.components=264"] if "first_order" in method else []
+        budget = [*components, f"pretrain.steps={steps[0]}", f"meta.steps={steps[1]}", f"method={method}"]
         return load(TrainSettings, CONFIG, budget, data=str(out / "clips"))
 
     starts = {order: method for method, order in reversed(METHODS.items())}

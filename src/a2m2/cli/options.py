@@ -9,7 +9,12 @@ import typer
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="YAML file with settings, or the name of a shipped one, such as synth-small.", show_default=False),
+    typer.Option(
+        "--config",
+        "-c",
+        help="YAML file with settings, or the name of a shipped one, such as synth-small.",
+        show_default=False,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -37,6 +38,19 @@ def encode_training(
         maps = encoder.backbone(pixels)
     descriptors = encoder.describe(maps)
     return _follow(encoder, descriptors, mean_rate)
+
+
+@torch.no_grad()
+def measure_mean(encoder: Encoder, clips: Iterable[UInt8[Tensor, "time 3 height width"]]) -> None:
+    """Set the mean descriptors to the plain mean over clips and candidates: what a network without steps needs."""
+    if encoder.mean is None:
+        return
+    total, count = torch.zeros(sum(encoder.dims), dtype=torch.float64), 0
+    for clip in clips:
+        values = encoder(clip[None].float() / 255).values
+        total += values.double().sum((0, 1))
+        count += values.shape[1]
+    encoder.set_mean((total / max(count, 1)).float())
 
 
 def _follow(encoder: Encoder, descriptors: Descriptors, rate: float) -> Descriptors:

@@ -23,6 +23,7 @@ from a2m2.train.batches import BaseClasses, Batches, BatchLoader, ClipBatches, E
 from a2m2.train.classifier import BaseClassifier
 from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
+from a2m2.train.encode import measure_mean
 from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.keeper import Keeper, SafeCheckpointIO
 from a2m2.train.stages import MetaStage, PretrainStage, StageModule
@@ -31,6 +32,9 @@ from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
 from a2m2.weights import fill, network_digest, network_file, read_tensors
+
+_MEAN_CLIPS = 256
+"""Base clips that the mean descriptor of a network without training comes from."""
 
 _WHAT = {"pretrain": "pre-training", "meta": "meta-training"}
 
@@ -227,6 +231,9 @@ def _run(
     loader = BatchLoader(batches, num_workers=0 if settings.clips_in_memory else settings.loader_workers)
     keeper = Keeper(folder, record, loader, validator, progress=progress, what=_WHAT[job.stage])
     if record.steps == 0:
+        if job.fresh_mean:
+            some = range(0, len(job.base), max(1, len(job.base) // _MEAN_CLIPS))
+            measure_mean(job.network.eval().encoder, map(clips.centre, some))
         keeper.validate(0, module)
         keeper.finish(module)
         return keeper.record
