@@ -20,12 +20,12 @@ STRIDE = 2
 
 
 class MotionMatching(nn.Module):
-    """Shares of ``(2·radius + 1)²`` displacements for each direction in time, mixed to ``out_channels``.
+    """Shares of ``(2·radius + 1)²`` displacements, mixed to ``out_channels``.
 
-        p(δ | i) = softmax_δ(κ · cos(x_t[i], x_{t−1}[i + δ]))       and the same towards x_{t+1}
+        p(δ | i) = softmax_δ(κ · cos(x_t[i], x_{t−1}[i + δ]))
 
-    at every second position i of the map, over the displacements δ that stay inside the frame; κ is learnt. At the ends
-    of a clip the missing neighbour is the frame itself.
+    at every second position i of the map, over the displacements δ that stay inside the frame; κ is learnt. The first
+    frame is matched with itself.
 
     Args:
         out_channels: channels that come out.
@@ -37,9 +37,8 @@ class MotionMatching(nn.Module):
         super().__init__()
         self.radius = radius
         self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())
-        num_displacements = (2 * radius + 1) ** 2
         self.mix = nn.Sequential(
-            nn.Conv2d(2 * num_displacements, out_channels, 1, bias=False),
+            nn.Conv2d((2 * radius + 1) ** 2, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(),
         )
@@ -47,25 +46,23 @@ class MotionMatching(nn.Module):
     def forward(
         self, maps: Float[Tensor, "batch time channel height width"]
     ) -> Float[Tensor, "batch time out_channel half_height half_width"]:
-        batch, time, _, height, width = maps.shape
+        shares = self.shares(maps)
+        return self.mix(shares.flatten(0, 1)).unflatten(0, maps.shape[:2])
+
+    def shares(
+        self, maps: Float[Tensor, "batch time channel height width"]
+    ) -> Float[Tensor, "batch time displacement half_height half_width"]:
+        """p(δ | i), displacements row by row."""
+        height, width = maps.shape[-2:]
         units = functional.normalize(maps, dim=2)
         here = units[..., ::STRIDE, ::STRIDE]
         rows, columns = here.shape[-2:]
         index, inside = _neighbours((height, width), (rows, columns), self.radius, device=maps.device)
-        index = index.expand(batch * time, -1, -1)
-        queries = here.flatten(3).flatten(0, 1).mT
-        shares = []
-        for by in (1, -1):
-            cosines = queries @ _shifted(units, by).flatten(3).flatten(0, 1)
-            local = (self.log_sharpness.exp() * cosines.gather(2, index)).masked_fill(~inside, -torch.inf)
-            shares.append(local.softmax(-1))
-        stacked = torch.cat(shares, dim=-1).mT.unflatten(-1, (rows, columns))
-        return self.mix(stacked).unflatten(0, (batch, time))
-
-
-def _shifted(maps: Float[Tensor, "batch time *rest"], by: int) -> Float[Tensor, "batch time *rest"]:
-    """The frame ``by`` steps before each frame, after it for a negative number; the ends repeat."""
-    return earlier(maps, by=by) if by > 0 else earlier(maps.flip(1), by=-by).flip(1)
+        # κ goes into the smaller factor.
+        scores = (self.log_sharpness.exp() * here).flatten(3).mT @ earlier(units, by=1).flatten(3)
+        local = scores.gather(3, index.expand(*scores.shape[:2], -1, -1))
+        shares = local.masked_fill(~inside, -torch.inf).softmax(-1)
+        return shares.mT.unflatten(-1, (rows, columns))
 
 
 def _neighbours(
