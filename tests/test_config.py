@@ -9,6 +9,7 @@ import pytest
 from a2m2.config import Section, load
 from a2m2.errors import ConfigError
 from a2m2.settings import EvaluateSettings, M2Settings
+from a2m2.train_settings import TrainSettings
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -78,7 +79,16 @@ def test_the_digest_names_the_content() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_config_loads(path: Path) -> None:
-    load(EvaluateSettings, path, data="clips")
+    """By its path and by its name."""
+    settings = EvaluateSettings if path.stem == "evaluate" else TrainSettings
+    assert load(settings, path, data="clips") == load(settings, Path(path.stem), data="clips")
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no configuration file .*; check the path, or name one of evaluate, "
+    ):
+        load(TrainSettings, tmp_path / "none.yaml", data="clips")
 
 
 def test_the_shipped_defaults_are_the_defaults() -> None:

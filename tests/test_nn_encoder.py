@@ -28,6 +28,9 @@ class Pyramid(Backbone):
     def settings(self) -> dict[str, Any]:
         return {}
 
+    def architecture(self) -> dict[str, Any]:
+        return {"kind": "pyramid"}
+
 
 def encoder(**options: Any) -> Encoder:
     blocks = [M2Block(Reduction.identity(3), scales=SCALES, **options) for _ in range(2)]

@@ -109,9 +109,11 @@ class Tester:
                     accuracies.setdefault(name, []).append(
                         self.accuracies(one, descriptors, shots, episodes, what)
                     )
-                    if truth_episodes and one.aligns or row == "diagonal":
-                        for key, share in self._truth(one, descriptors, pts, truth_episodes).items():
-                            truths.setdefault(name if key == "one" else f"{key} of {name}", []).append(share)
+                    if truth_episodes and (one.aligns or row == "diagonal"):
+                        shares = self._truth(one, descriptors, pts, truth_episodes)
+                        truths.setdefault(name, []).append(shares["one"])
+                        if name == "a2m2_net":
+                            truths.setdefault(UNIFORM, []).append(shares[UNIFORM])
         if training_free:
             accuracies[TRAINING_FREE] = [self._training_free(shots, episodes)]
         return {
@@ -133,18 +135,13 @@ class Tester:
         self, matcher: Matcher, descriptors: Descriptors, pts: torch.Tensor, episodes: int
     ) -> dict[str, float]:
         """Share of non-idle mass between single frames that joins the same sub-action; also of a uniform plan."""
-        if episodes == 0:
-            return {}
         annotations = [read_annotation(video.annotation) for video in self.clips.videos]
         truth = AlignmentTruth(frame_labels(annotations, pts.tolist()), {"one": descriptors.windows})
         contestant = Contestant("one", FixedSource(descriptors), matcher)
         for _ in run_episodes([contestant], self.sampler(1).episode, episodes, observer=truth):
             pass
         shares = truth.summary()
-        return {
-            "uniform plan" if key == UNIFORM else key: float(value["non_idle"]["share"])
-            for key, value in shares.items()
-        }
+        return {key: float(value["non_idle"]["share"]) for key, value in shares.items()}
 
     def _training_free(self, shots: Sequence[int], episodes: int) -> dict[int, NDArray[np.float64]]:
         """The method without training on hand-made motion filters, over the same episodes."""
