@@ -56,20 +56,14 @@ def save_network(
     Raises:
         OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    tensors = network.state_dict()
     metadata = {
         "format": FORMAT,
         "settings": settings.model_dump_json(),
         "architecture": json.dumps(network.encoder.backbone.architecture()),
         "provenance": json.dumps(dict(provenance)),
     }
-    with atomic_path(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:
-            raise OutputError(
-                f"cannot write {path}: {error}; free some space or choose another place"
-            ) from None
+    write_tensors(path, tensors, metadata)
     return network_digest(tensors, settings)
 
 
@@ -157,6 +151,24 @@ def fill(network: FewShotModel, tensors: Mapping[str, Tensor], *, source: str, h
                 "were trained with"
             )
     network.load_state_dict(dict(tensors), strict=head)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(content, temporary, dict(metadata or {}))
+        except SafetensorError as error:
+            raise OutputError(
+                f"cannot write {path}: {error}; free some space or choose another place"
+            ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

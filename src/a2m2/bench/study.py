@@ -2,10 +2,10 @@
 
     python -m a2m2.bench.study --out runs/study --into docs/study.md
 
-Every row is trained with its own matcher and the same number of steps, with three training seeds, on the base classes of
-both strata together (sets with order 1, sequences; timing 1). The order prior of A² is chosen on validation classes.
-Everything is tested on novel classes, decoded from H.264 files, at timing 0, 0.5 and 1, over the same episodes.
-Interrupted, the same command goes on where it stopped. ``--steps`` shrinks all budgets, for a trial.
+Every row is trained with its own matcher and the same number of steps, with three training seeds, on the base classes
+of both strata together (sets with order 1, sequences; timing 1). The order prior of A² is chosen on validation
+classes. Everything is tested on novel classes, decoded from H.264 files, at timing 0, 0.5 and 1, over the same
+episodes. Interrupted, the same command goes on where it stopped. ``--steps`` shrinks all budgets, for a trial.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 
 _MEANS = (
     "Each figure is the mean over {seeds} training seeds and {episodes:,} episodes (5-way, 1 query a class, the same "
-    "episodes for every row); ± is the 95 % interval over the episodes, and brackets hold the range of the seeds. Every "
-    "row was trained for {pretrain} pre-training and {meta} meta-training steps."
+    "episodes for every row); ± is the 95 % interval over the episodes, and brackets hold the range of the seeds. "
+    "Every row was trained for {pretrain} pre-training and {meta} meta-training steps."
 )
 
 
@@ -33,7 +33,8 @@ def _title(result: Mapping[str, Any]) -> str:
     axis, weight = result["order_prior"]
     order = f", order {result['timing']:g}" if result["stratum"] == "sets" else ""
     chosen = f"λ {weight:g} on {axis}" if weight else "none (λ 0)"
-    return f"### {result['stratum']}, timing {result['timing']:g}{order}\n\nOrder prior chosen on validation classes: {chosen}."
+    title = f"### {result['stratum']}, timing {result['timing']:g}{order}"
+    return f"{title}\n\nOrder prior chosen on validation classes: {chosen}."
 
 
 def _accuracy(content: Mapping[str, Any], result: Mapping[str, Any]) -> str:

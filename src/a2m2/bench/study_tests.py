@@ -178,7 +178,7 @@ def choose_order_prior(
 ) -> tuple[str, float]:
     """Axis and weight of the best mean accuracy over validation classes, 1-shot, and over all training seeds."""
     tester = Tester(manifest, cache=cache, progress=progress, split="val")
-    totals = {option: 0.0 for option in ORDER_PRIORS}
+    totals = dict.fromkeys(ORDER_PRIORS, 0.0)
     for place in places:
         saved = load_network(place)
         descriptors, _ = tester.describe(saved)

@@ -36,9 +36,9 @@ def demo(
 ) -> None:
     """See it work: render action videos, train from nothing, recognise unseen classes from 1 and 5 examples.
 
-    Three networks are trained alike on 64 classes: A²M²-Net, the same without alignment, and a first-order ProtoNet. They
-    are tested on 24 classes that share no definition with those. Nothing is downloaded. Budgets are short; 'make study'
-    trains at length. Interrupted, the same command goes on where it stopped.
+    Three networks are trained alike on 64 classes: A²M²-Net, the same without alignment, and a first-order ProtoNet.
+    They are tested on 24 classes that share no definition with those. Nothing is downloaded. Budgets are short; 'make
+    study' trains at length. Interrupted, the same command goes on where it stopped.
 
     Examples:
 

@@ -68,9 +68,8 @@ def evaluate(
     A network runs its own matcher; with --method others read its descriptors. Without --data it is tested on the test
     split of the clips that it was trained on.
 
-    Without training: feature maps and descriptors are computed once a video and kept; a second run with other methods, shots or
-    episodes decodes nothing. Needs no training: without a train split the reduction is fitted on each episode's
-    supports.
+    What is computed for a video is kept: a second run with other methods, shots or episodes decodes nothing. Methods
+    without training fit their reduction on the train split, or without one on each episode's supports.
 
     Examples:
 

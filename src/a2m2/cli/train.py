@@ -38,6 +38,7 @@ Threads = Annotated[
         "--threads", min=1, help="Threads of tensor operations. Another number gives other last digits."
     ),
 ]
+TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")]
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option(help="Where to train; auto takes a GPU if there is one.")
 ]
@@ -55,6 +56,7 @@ def pretrain(
     resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
+    tensorboard: TensorBoard = False,
     cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -84,6 +86,7 @@ def pretrain(
         resume,
         device,
         threads,
+        tensorboard,
         cache,
         dry_run,
     )
@@ -101,6 +104,7 @@ def train(
     resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
+    tensorboard: TensorBoard = False,
     cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -131,6 +135,7 @@ def train(
         resume,
         device,
         threads,
+        tensorboard,
         cache,
         dry_run,
     )
@@ -149,6 +154,7 @@ def _run(
     resume: bool,
     device: str,
     threads: int | None,
+    tensorboard: bool,
     cache: Path | None,
     dry_run: bool,
 ) -> None:
@@ -182,6 +188,7 @@ def _run(
             progress=progress,
             num_threads=threads,
             accelerator=device,
+            tensorboard=tensorboard,
         )
     _say(record, out)
 

@@ -70,8 +70,9 @@ class TrainedEntry(Entry):
             seen = saved.settings.video
             if (seen.num_frames, seen.policy) != (self.video.num_frames, self.video.policy):
                 raise ConfigError(
-                    f"{name} looks at other frames ({seen.num_frames}, {seen.policy}) than {next(iter(self._networks))} "
-                    f"({self.video.num_frames}, {self.video.policy}); evaluate them apart and use 'a2m2 compare'"
+                    f"{name} looks at other frames ({seen.num_frames}, {seen.policy}) than "
+                    f"{next(iter(self._networks))} ({self.video.num_frames}, {self.video.policy}); evaluate them "
+                    "apart and use 'a2m2 compare'"
                 )
         digest = hashlib.sha256("".join(saved.digest for saved in self._networks.values()).encode())
         self.weights_digest = first.digest if len(self._networks) == 1 else digest.hexdigest()[:16]
@@ -139,7 +140,7 @@ def describe_videos(
         DataError: videos that cannot be decoded, named in one message; the others are stored by then.
     """
     key = descriptor_key(saved)
-    unique = {digest: video for digest, video in zip(digests, videos, strict=True)}
+    unique = dict(zip(digests, videos, strict=True))
     todo = [digest for digest in unique if not store.contains(_KIND, key, digest)]
     batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
 

@@ -2,8 +2,9 @@
 
     3×3 convolutions of 16, 32, 32, 64, 64 channels with strides 2, 2, 1, 2, 1, each with BN and ReLU
 
-64 px become an 8 × 8 map. With ``difference`` the last two convolutions, the last stage, see x_t and x_t − x_{t−1}
-side by side: a single frame says nothing about a motion, and what a covariance cannot see must be in its channels.
+64 px become an 8 × 8 map. A single frame says nothing about a motion, and what a covariance cannot see must be in its
+channels: with ``difference`` the fourth convolution sees x_t and x_t − x_{t−1} side by side, and the fifth also where
+content came from (:class:`~a2m2.nn.motion_matching.MotionMatching`).
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _CENTRED = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 class SmallCNN(Backbone):
-    """The network as a backbone; ``mid`` is the map before the last stage, ``last`` the one after it.
+    """The network as a backbone; ``mid`` is the map after three convolutions, ``last`` the one after all.
 
     Args:
         stages: ``mid`` or ``last``, one map each.
-        difference: append x_t − x_{t−1} before the last stage.
+        difference: let the last stage see x_t − x_{t−1} and displacements too.
         random_seed: seed of the weights it starts with.
 
     Raises:

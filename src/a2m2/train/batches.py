@@ -1,4 +1,4 @@
-"""Batches of clips for pre-training and episodes for meta-training; batch ``i`` is a pure function of the seed and i."""
+"""Batches of clips and episodes for training; batch ``i`` is a pure function of the seed and ``i``."""
 
 from __future__ import annotations
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from safetensors.torch import save_file
 
 from a2m2.checks import atomic_path
 from a2m2.errors import TrainingError
@@ -20,7 +20,7 @@ from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.stages import StageModule
 from a2m2.train.validation import Validator
 from a2m2.train_records import BestStep, Metric, TrainRecord
-from a2m2.weights import save_network
+from a2m2.weights import save_network, write_tensors
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -34,8 +34,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
         Raises:
             OutputError: the checkpoint cannot be written; the one before it is still there.
         """
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+        # Through memory: torch reports a full disk as a RuntimeError of its own, a file as an OSError.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
@@ -55,6 +58,13 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
+class Board(Protocol):
+    """A second place for metrics."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Take one figure."""
+
+
 class Keeper(Callback):
     """Keeps a training folder up to date, always at the end of an optimiser step.
 
@@ -65,6 +75,7 @@ class Keeper(Callback):
         validator: tests the network.
         progress: called as ``progress(what, done, total)``.
         what: name of the stage for it.
+        board: gets every metric too, such as TensorBoard's writer; None for no other place.
     """
 
     def __init__(
@@ -76,8 +87,10 @@ class Keeper(Callback):
         *,
         progress: Callable[[str, int, int], None] | None,
         what: str,
+        board: Board | None = None,
     ) -> None:
         self.folder = folder
+        self.board = board
         self.record = record
         self.loader = loader
         self.validator = validator
@@ -142,9 +155,7 @@ class Keeper(Callback):
         }
         digest = save_network(self.folder.weights, module.network, module.settings.network(), provenance)
         if module.head is not None:
-            with atomic_path(self.folder.path / HEAD) as temporary:
-                tensors = {k: v.detach().cpu().contiguous() for k, v in module.head.state_dict().items()}
-                save_file(tensors, temporary)
+            write_tensors(self.folder.path / HEAD, module.head.state_dict())
         self.record = replace(self.record, best=best, weights_digest=digest)
         self.folder.write(self.record)
 
@@ -168,6 +179,9 @@ class Keeper(Callback):
     def _append(self, metric: Metric) -> None:
         self.folder.append(metric)
         self._num_lines += 1
+        if self.board is not None:
+            for name, value in metric.values.items():
+                self.board.add_scalar(name, value, metric.step)
 
     def _tell(self, step: int) -> None:
         if self.progress is not None:

@@ -25,7 +25,7 @@ from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
 from a2m2.train.encode import measure_mean
 from a2m2.train.folder import HEAD, TrainingFolder
-from a2m2.train.keeper import Keeper, SafeCheckpointIO
+from a2m2.train.keeper import Board, Keeper, SafeCheckpointIO
 from a2m2.train.stages import MetaStage, PretrainStage, StageModule
 from a2m2.train.validation import Validator
 from a2m2.train_records import TrainRecord
@@ -50,6 +50,7 @@ def train(
     progress: Progress | None = None,
     num_threads: int | None = None,
     accelerator: str = "auto",
+    tensorboard: bool = False,
 ) -> TrainRecord:
     """Run one stage and keep the weights of its best validation.
 
@@ -65,6 +66,7 @@ def train(
         progress: told about every step.
         num_threads: of tensor operations; as torch has it when None.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
+        tensorboard: write the metrics for TensorBoard too, into ``out/tensorboard``.
 
     Raises:
         A2M2Error: settings, data or weights that cannot be used; a loss or gradient that is not finite; a folder that
@@ -77,11 +79,12 @@ def train(
         if progress is not None:
             progress(_WHAT[stage], record.steps, record.steps)
         return record
+    board = _tensorboard(folder.path) if tensorboard else None
     before = torch.get_num_threads()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     try:
-        return _run(job, folder, record, progress=progress, accelerator=accelerator)
+        return _run(job, folder, record, progress=progress, accelerator=accelerator, board=board)
     finally:
         torch.set_num_threads(before)
 
@@ -216,7 +219,13 @@ def plan(job: Job) -> list[str]:
 
 
 def _run(
-    job: Job, folder: TrainingFolder, record: TrainRecord, *, progress: Progress | None, accelerator: str
+    job: Job,
+    folder: TrainingFolder,
+    record: TrainRecord,
+    *,
+    progress: Progress | None,
+    accelerator: str,
+    board: Board | None,
 ) -> TrainRecord:
     settings = job.settings
     clips = ClipSource(job.base.videos, settings.video)
@@ -229,7 +238,7 @@ def _run(
     batches = job.batches(clips)
     module = job.module(batches)
     loader = BatchLoader(batches, num_workers=0 if settings.clips_in_memory else settings.loader_workers)
-    keeper = Keeper(folder, record, loader, validator, progress=progress, what=_WHAT[job.stage])
+    keeper = Keeper(folder, record, loader, validator, progress=progress, what=_WHAT[job.stage], board=board)
     if record.steps == 0:
         if job.fresh_mean:
             some = range(0, len(job.base), max(1, len(job.base) // _MEAN_CLIPS))
@@ -264,6 +273,22 @@ def _run(
             # Lightning turns Ctrl-C into an exit of its own.
             raise KeyboardInterrupt from None
     return keeper.record
+
+
+def _tensorboard(out: Path) -> Board:
+    """TensorBoard's writer; its files appear when the first figure does.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError(
+            "TensorBoard is not installed; pip install 'a2m2[track]', or leave it out"
+        ) from None
+    board: Board = SummaryWriter(str(out / "tensorboard"))
+    return board
 
 
 def _part(dataset: Dataset, split: str, key: str) -> Dataset:
