@@ -1,0 +1,137 @@
+"""Memory and time of one training step of a configuration, on frames of noise.
+
+    python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage pretrain --set pretrain.batch=2
+    python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage meta --set meta.query=1
+    python -m a2m2.bench.train_step --config clip --backbone random:clip-vit-b16 --stage meta --set meta.query=1
+
+Whole optimiser steps of one batch or episode: encode, match or classify, backward, clip, step. Peak memory is that of the
+process, weights, gradients and optimiser state included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from a2m2.config import load
+from a2m2.moments import Scale
+from a2m2.networks import build_network
+from a2m2.train.batches import Batch
+from a2m2.train.classifier import BaseClassifier
+from a2m2.train.stages import MetaStage, PretrainStage, StageModule
+from a2m2.train_settings import Stage, TrainSettings
+
+NUM_CLASSES = 64
+
+
+def noise_batch(settings: TrainSettings, stage: Stage) -> Batch:
+    """A batch or an episode of uint8 noise."""
+    generator = torch.Generator().manual_seed(0)
+    meta = settings.meta
+    if stage == "pretrain":
+        count = settings.pretrain.batch
+    else:
+        count = meta.way * (meta.shot + meta.query)
+    crop, time_steps = settings.video.crop, settings.video.num_frames
+    ways = torch.arange(meta.way)
+    return {
+        "index": torch.tensor(0),
+        "frames": torch.randint(
+            0, 256, (count, time_steps, 3, crop, crop), generator=generator, dtype=torch.uint8
+        ),
+        "label": torch.randint(0, NUM_CLASSES, (count,), generator=generator),
+        "way": torch.cat([ways.repeat_interleave(meta.shot), ways.repeat_interleave(meta.query)]),
+    }
+
+
+def build_stage(settings: TrainSettings, stage: Stage) -> StageModule:
+    """The stage as it is trained."""
+    network = build_network(settings.network())
+    options: dict[str, Any] = {"num_steps": 1, "describe": str}
+    if stage == "meta":
+        return MetaStage(
+            network,
+            None,
+            settings,
+            settings.meta.optimizer,
+            stage=settings.meta,
+            starts_fresh=True,
+            **options,
+        )
+    head = BaseClassifier(
+        dim=sum(network.encoder.dims),
+        num_frames=settings.video.num_frames,
+        scales=tuple(Scale(*scale) for scale in settings.m2.scales),
+        num_classes=NUM_CLASSES,
+        feature_scale=settings.pretrain.feature_scale,
+        dropout=settings.pretrain.dropout,
+    )
+    return PretrainStage(
+        network, head, settings, settings.pretrain.optimizer, stage=settings.pretrain, **options
+    )
+
+
+def run(settings: TrainSettings, stage: Stage, *, steps: int) -> dict[str, Any]:
+    """Make steps; the first one is apart, since it also fills caches."""
+    module = build_stage(settings, stage)
+    module.set_modes()
+    optimizer = module.configure_optimizers()["optimizer"]
+    batch = noise_batch(settings, stage)
+    seconds = []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        optimizer.zero_grad()
+        loss = module.training_step(batch, 0)
+        loss.backward()
+        module.configure_gradient_clipping(optimizer)
+        optimizer.step()
+        seconds.append(time.perf_counter() - begin)
+    return {
+        "stage": stage,
+        "backbone": settings.backbone.source,
+        "clips": len(batch["frames"]),
+        "frames": settings.video.num_frames,
+        "pixels": settings.video.crop,
+        "descriptor_length": sum(module.network.encoder.dims),
+        "parameters": sum(p.numel() for p in module.network.parameters()),
+        "checkpoint_backbone": settings.checkpoint_backbone,
+        "threads": torch.get_num_threads(),
+        "loss": float(loss.detach()),
+        "seconds": [round(value, 2) for value in seconds],
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.train_step",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, required=True, help="name or path of a training configuration")
+    parser.add_argument("--backbone", help="instead of the configuration's")
+    parser.add_argument("--stage", choices=("pretrain", "meta"), required=True)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="change one setting: section.key=value")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args(arguments)
+    overrides = [*options.set, *([f"backbone.source={options.backbone}"] if options.backbone else [])]
+    figures = run(
+        load(TrainSettings, options.config, overrides, data="noise"), options.stage, steps=options.steps
+    )
+    for name, value in figures.items():
+        print(f"{name:<20} {value}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
