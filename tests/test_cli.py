@@ -12,6 +12,7 @@ import pytest
 
 from a2m2.cli.main import main
 from tiny_clips import make_dataset
+from training_records import Course, write_training
 
 COMMANDS = ("demo", "synth", "pretrain", "train", "evaluate", "compare", "report", "info")
 FAST = ("--set", "video.resize=48", "--set", "video.crop=48", "--way", "3", "--episodes", "20")
@@ -77,6 +78,33 @@ def test_evaluate_compare_report_info(
     ):
         assert call(monkeypatch, "info", path) == 0
         assert expected in capsys.readouterr().out
+
+
+def test_info_and_report_on_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = write_training(tmp_path / "done", Course(notes=("Few clips.",)))
+    assert done.best is not None
+    assert call(monkeypatch, "info", tmp_path / "done") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "training by classification of base classes (pretrain), method a2m2_net",
+        "data tiny-actions: 64 base classes with 1280 clips (train), 12 validation classes with 240 clips (val)",
+        "steps 400 of 400, done",
+        f"best validation {100 * done.best.accuracy:.2f} ± 2.00 % at step {done.best.step}, 500 episodes, "
+        "5-way 1-shot; chance 20.0 %",
+        "started from the backbone's own weights, 1234567 parameters trained",
+        "weights aabbccddeeff0011, config 0123456789abcdef, data fedcba9876543210",
+        "a2m2 0.1.0, torch 2.13.0",
+        "note: Few clips.",
+    ]
+    write_training(tmp_path / "begun", Course("meta", reached=20, start="beef"))
+    assert call(monkeypatch, "info", tmp_path / "begun") == 0
+    printed = capsys.readouterr().out
+    assert "steps 20 of 400, not finished; go on with --resume if it was interrupted" in printed
+    assert "best validation: none yet" in printed
+    assert "started from weights beef" in printed
+    assert call(monkeypatch, "report", tmp_path / "done", tmp_path / "begun") == 0
+    assert 'id="training2"' in (tmp_path / "done" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("arguments", [("fish",), ("evaluate", "--fish")])

@@ -18,6 +18,9 @@ SCHEMA = 1
 RECORD = "train.json"
 METRICS = "metrics.jsonl"
 
+STAGES = {"pretrain": "classification of base classes", "meta": "episodes of base classes"}
+"""``TrainRecord.stage`` in words."""
+
 
 @dataclass(frozen=True)
 class BestStep:

@@ -12,11 +12,12 @@ def info(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A results folder, a data set, or a video; nothing for the installation.", show_default=False
+            help="A results folder, a training, a data set, or a video; nothing for the installation.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Say what something is: the installation, a results folder, a data set or a video.
+    """Say what something is: the installation, a results folder, a training, a data set or a video.
 
     Examples:
 
@@ -24,12 +25,16 @@ def info(
 
         a2m2 info runs/one_shot
 
+        a2m2 info runs/pretrained
+
         a2m2 info my_clips
 
         a2m2 info my_clips/jump/003.mp4
     """
     if path is None:
         _installation()
+    elif (path / "train.json").is_file():
+        _training(path)
     elif (path / "run.json").is_file():
         _results(path)
     elif path.is_file() and path.suffix.lower() != ".csv":
@@ -66,6 +71,37 @@ def _results(folder: Path) -> None:
     )
     typer.echo(f"config {run.config_digest}, data {run.data_digest}, episodes {run.episodes_digest}")
     typer.echo(", ".join(f"{name} {version}" for name, version in run.versions.items()))
+
+
+def _training(folder: Path) -> None:
+    from a2m2.report.training_inputs import read_trainings
+    from a2m2.train_records import STAGES
+
+    (training,) = read_trainings([folder])
+    record, task, best = training.record, training.task, training.record.best
+    typer.echo(f"training by {STAGES[record.stage]} ({record.stage}), method {record.method}")
+    typer.echo(
+        f"data {record.dataset}: {len(record.classes)} base classes with {record.clips} clips ({record.split}), "
+        f"{len(record.validation_classes)} validation classes with {record.validation_clips} clips "
+        f"({record.validation_split})"
+    )
+    state = "done" if record.done else "not finished; go on with --resume if it was interrupted"
+    typer.echo(f"steps {training.step} of {record.steps}, {state}")
+    if best is None:
+        typer.echo("best validation: none yet")
+    else:
+        typer.echo(
+            f"best validation {100 * best.accuracy:.2f} ± {100 * best.interval95:.2f} % at step {best.step}, "
+            f"{best.episodes} episodes, {task.way}-way {task.shot}-shot; chance {100 / task.way:.1f} %"
+        )
+    start = f"weights {record.start}" if record.start else "the backbone's own weights"
+    typer.echo(f"started from {start}, {record.parameters} parameters trained")
+    typer.echo(
+        f"weights {record.weights_digest or 'none yet'}, config {record.config_digest}, data {record.data_digest}"
+    )
+    typer.echo(", ".join(f"{name} {version}" for name, version in record.versions.items()))
+    for note in record.notes:
+        typer.echo(f"note: {note}")
 
 
 def _video(path: Path) -> None:

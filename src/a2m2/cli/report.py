@@ -10,21 +10,30 @@ import typer
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(help="Results folders of 'a2m2 evaluate'.", show_default=False)
+        list[Path],
+        typer.Argument(
+            help="Results folders of 'a2m2 evaluate', training folders of 'a2m2 pretrain' and 'a2m2 train'.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The page; report.html in the first folder by default.")
     ] = None,
 ) -> None:
-    """Draw results as one self-contained HTML page.
+    """Draw results and learning curves as one self-contained HTML page.
 
-    It is made from the records alone: no weights, no videos, no network.
+    Evaluations and trainings may be mixed in any order; a training may still be running. The page is made from
+    the records alone: no weights, no videos, no network.
 
     Examples:
 
         a2m2 report runs/one_shot
 
         a2m2 report runs/one_shot runs/five_shot --out page.html
+
+        a2m2 report runs/trained
+
+        a2m2 report runs/tested runs/trained runs/pretrained
     """
     from a2m2.report import build_report
 

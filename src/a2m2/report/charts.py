@@ -36,12 +36,29 @@ ACCURACY_AXIS = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))
 
 def axis_around_zero(reach: Sequence[float]) -> Axis:
     """An axis with 0 on it that holds every value of ``reach``, with round ticks on both sides."""
-    low, high = min(0.0, *reach), max(0.0, *reach)
-    step = _round_step(max(high - low, 0.001) / 4)
+    return axis_over((0.0, *reach), parts=4, least=0.001)
+
+
+def axis_over(reach: Sequence[float], *, parts: int, least: float) -> Axis:
+    """An axis that holds every value of ``reach`` and begins and ends at a round tick.
+
+    Args:
+        reach: values, at least one.
+        parts: stretches between ticks, at most this many and at times one more.
+        least: length of an axis whose values are all alike.
+    """
+    low, high = min(reach), max(reach)
+    step = _round_step(max(high - low, least) / parts)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     high = max(high, low + step)
     ticks = tuple(low + step * i for i in range(round((high - low) / step) + 1))
     return Axis(low, high, ticks)
+
+
+def axis_of_steps(last: int, parts: int = 5) -> Axis:
+    """An axis from 0 to exactly ``last``, with ticks at round whole numbers."""
+    step = max(1, round(_round_step(max(last, 1) / parts)))
+    return Axis(0.0, float(max(last, 1)), tuple(float(tick) for tick in range(0, last + 1, step)))
 
 
 def _round_step(rough: float) -> float:

@@ -6,18 +6,17 @@ Every refusal is a :class:`~a2m2.errors.RecordError` that names the file and say
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from a2m2.errors import RecordError
 from a2m2.eval.stats import MethodSummary, Summary
 from a2m2.records import EvidenceRecord, FilmStrip, RunRecord, read_evidence, read_run
+from a2m2.report.reading import check_finite, labels_of, reading
 
 AGAIN = "evaluate again with 'a2m2 evaluate'"
 
@@ -66,19 +65,17 @@ def read_results(folders: Sequence[Path]) -> list[Results]:
     """
     if not folders:
         raise RecordError(
-            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote"
+            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote, or a training"
         )
-    names = [folder.resolve().name for folder in folders]
-    results = []
-    for i, (folder, name) in enumerate(zip(folders, names, strict=True)):
-        label = name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})"
-        results.append(_read_one(folder, f"run{i + 1}", label))
-    return results
+    labelled = zip(folders, labels_of(folders), strict=True)
+    return [_read_one(folder, f"run{i}", label) for i, (folder, label) in enumerate(labelled, 1)]
 
 
 def _read_one(folder: Path, anchor: str, label: str) -> Results:
     if not folder.is_dir():
-        raise RecordError(f"{folder} is not a folder; expected one that 'a2m2 evaluate --out' wrote")
+        raise RecordError(
+            f"{folder} is not a folder; expected one that 'a2m2 evaluate --out' wrote, or a training"
+        )
     return Results(
         folder=folder,
         anchor=anchor,
@@ -91,7 +88,12 @@ def _read_one(folder: Path, anchor: str, label: str) -> Results:
 
 
 def _read_run(folder: Path) -> RunRecord:
-    with _reading(folder / "run.json"):
+    if not (folder / "run.json").is_file():
+        raise RecordError(
+            f"{folder} holds no run.json; expected a folder that 'a2m2 evaluate --out' wrote, or a training with "
+            "its train.json"
+        )
+    with reading(folder / "run.json", AGAIN):
         run = TypeAdapter(RunRecord).validate_python(asdict(read_run(folder)))
         if run.way < 2 or min(run.shot, run.query, run.episodes) < 1:
             raise ValueError(f"way {run.way}, shot {run.shot}, query {run.query} is no protocol")
@@ -101,14 +103,14 @@ def _read_run(folder: Path) -> RunRecord:
 def _read_summary(path: Path) -> Summary:
     if not path.is_file():
         raise RecordError(f"{path.parent} holds no summary.json; {AGAIN}")
-    with _reading(path):
+    with reading(path, AGAIN):
         summary = TypeAdapter(Summary).validate_json(path.read_bytes())
         if not summary.methods:
             raise ValueError("no method in it")
         for name, figures in summary.methods.items():
             _check_method(name, figures, summary.classes)
         for pair in summary.pairs:
-            _check_finite(f"{pair.a} minus {pair.b}", pair.difference, pair.interval95)
+            check_finite(f"{pair.a} minus {pair.b}", pair.difference, pair.interval95)
             if not {pair.a, pair.b} <= set(summary.methods):
                 raise ValueError(f"it compares {pair.a} with {pair.b}, which are not both methods")
         for name, kinds in summary.alignment.items():
@@ -118,33 +120,27 @@ def _read_summary(path: Path) -> Summary:
 
 
 def _check_method(name: str, figures: MethodSummary, classes: Sequence[str]) -> None:
-    _check_finite(name, figures.accuracy, figures.interval95)
+    check_finite(name, figures.accuracy, figures.interval95)
     rows, size = figures.confusion, len(classes)
     if rows and (len(rows) != size or any(len(row) != size for row in rows)):
         raise ValueError(f"confusion of {name} is not {size} by {size}, one row and column a class")
     for label, entry in figures.by_class.items():
         if label not in classes or not {"accuracy", "queries"} <= set(entry):
             raise ValueError(f"by_class of {name} has an unknown or incomplete class {label}")
-        _check_finite(f"{label} of {name}", *entry.values())
+        check_finite(f"{label} of {name}", *entry.values())
 
 
 def _check_share(what: str, kind: str, figures: Mapping[str, float]) -> None:
     """A share over no episode is not a number, and is left out of the page."""
     if not {"share", "interval95", "episodes"} <= set(figures):
         raise ValueError(f"{what} lacks figures of {kind}")
-    _check_finite(what, figures["episodes"], *(figures.values() if figures["episodes"] else ()))
-
-
-def _check_finite(what: str, *values: float) -> None:
-    for value in values:
-        if not math.isfinite(value):
-            raise ValueError(f"{what} has a figure that is not finite")
+    check_finite(what, figures["episodes"], *(figures.values() if figures["episodes"] else ()))
 
 
 def _read_timings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    with _reading(path):
+    with reading(path, AGAIN):
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError(f"expected names and values, got a {type(content).__name__}")
@@ -153,17 +149,17 @@ def _read_timings(path: Path) -> dict[str, Any]:
 
 def _read_evidence(folder: Path) -> Iterator[Evidence]:
     """The alignment records with the files they stand in, checked against themselves."""
-    with _reading(folder / "evidence"):
+    with reading(folder / "evidence", AGAIN):
         records = read_evidence(folder)
     check = TypeAdapter(EvidenceRecord)
     for path, raw in zip(sorted((folder / "evidence").glob("*.json")), records, strict=True):
-        with _reading(path):
+        with reading(path, AGAIN):
             record = check.validate_python(asdict(raw))
             _check_strip("query", record.query)
             _check_strip("support", record.support)
             _check_matrix("plan", record.plan, record)
             _check_matrix("similarity", record.similarity, record)
-            _check_finite("score", record.score, *record.extra.values())
+            check_finite("score", record.score, *record.extra.values())
             if any(mass < 0 for row in record.plan for mass in row):
                 raise ValueError("plan holds a negative mass")
         yield Evidence(path, record)
@@ -177,7 +173,7 @@ def _check_strip(side: str, strip: FilmStrip) -> None:
         raise ValueError(
             f"{side} has {len(strip.scale)} scales for {len(strip.spans)} candidates, expected one each"
         )
-    _check_finite(f"{side}'s times", strip.duration_seconds, *strip.frame_seconds, *sum(strip.spans, ()))
+    check_finite(f"{side}'s times", strip.duration_seconds, *strip.frame_seconds, *sum(strip.spans, ()))
     if strip.frame_seconds != tuple(sorted(strip.frame_seconds)) or strip.frame_seconds[0] < 0:
         raise ValueError(f"{side}'s frame_seconds do not ascend from 0")
 
@@ -187,21 +183,4 @@ def _check_matrix(name: str, matrix: Sequence[Sequence[float]], record: Evidence
     if len(matrix) != rows or any(len(row) != columns for row in matrix):
         raise ValueError(f"{name} is not {rows} by {columns}, one entry a pair of candidates")
     for row in matrix:
-        _check_finite(name, *row)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while ``path`` is read into one line that names it."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its content"
-        raise RecordError(f"{path} cannot be used ({where}: {first['msg']}); {AGAIN}") from None
-    except ValueError as error:
-        raise RecordError(f"{path} cannot be used ({error}); {AGAIN}") from None
-    except OSError as error:
-        raise RecordError(
-            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
-        ) from None
+        check_finite(name, *row)

@@ -1,7 +1,8 @@
 """Put the sections together: one HTML page that holds everything it shows.
 
-A section is a function from a run's results to a value (None leaves it out) and a template of the same name
-that prints the value. To add one, write the two files and name them in :data:`SECTIONS`.
+Evaluations come first, each with its sections; trainings follow in one section of their own. A section of an
+evaluation is a function from its results to a value (None leaves it out) and a template of the same name that
+prints the value. To add one, write the two files and name them in :data:`SECTIONS`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from a2m2.report.pictures import pictures
 from a2m2.report.reproduce import reproduce
 from a2m2.report.side_by_side import side_by_side
 from a2m2.report.timings import timings
-from a2m2.report.wording import counted, keep_units
+from a2m2.report.training import describe_trainings
+from a2m2.report.training_inputs import Training, read_trainings
+from a2m2.report.wording import counted, keep_units, listed
+from a2m2.train_records import STAGES, is_training
 
 TEMPLATES = Path(__file__).parent
 
@@ -70,13 +74,14 @@ class RunPage:
 
 
 def build_report(folders: Sequence[Path], output: Path | None = None) -> Path:
-    """Write one self-contained HTML page about one or several results folders.
+    """Write one self-contained HTML page about evaluations, trainings, or both.
 
     The page is made from records alone and asks nothing of the network; the same records give the same bytes.
 
     Args:
         folders: results folders as ``a2m2 evaluate`` writes them: ``run.json``, ``summary.json`` and
-            ``episodes.jsonl``, with ``evidence/`` and ``timings.json`` where there are any.
+            ``episodes.jsonl``, with ``evidence/`` and ``timings.json`` where there are any; and training folders as
+            ``a2m2 pretrain`` and ``a2m2 train`` write them, finished or not: ``train.json`` and ``metrics.jsonl``.
         output: file to write, whole or not at all; ``report.html`` in the first folder when None.
 
     Returns:
@@ -94,15 +99,36 @@ def build_report(folders: Sequence[Path], output: Path | None = None) -> Path:
 
 def render(folders: Sequence[Path]) -> str:
     """The page as text."""
-    runs = [_run_page(results, alone=len(folders) == 1) for results in read_results(folders)]
+    several = len(folders) > 1
+    trained = [folder for folder in folders if is_training(folder)]
+    evaluated = [folder for folder in folders if folder not in trained]
+    results = read_results(evaluated) if evaluated or not trained else []
+    runs = [_run_page(result, alone=not several) for result in results]
+    trainings = read_trainings(trained)
     template = _environment().get_template("page.html")
     return template.render(
-        several=f"{counted(len(runs), 'evaluation')} side by side" if len(runs) > 1 else "",
+        title=_title(runs, trainings),
+        several=several,
         runs=runs,
         tables=side_by_side([run.results for run in runs]),
+        training=describe_trainings(trainings),
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         version=a2m2.__version__,
     )
+
+
+def _title(runs: Sequence[RunPage], trainings: Sequence[Training]) -> str:
+    """What the page is about: the one thing it shows, or how many of each kind."""
+    counts = [
+        counted(len(members), noun)
+        for members, noun in ((runs, "evaluation"), (trainings, "training"))
+        if members
+    ]
+    if len(runs) + len(trainings) > 1:
+        return listed(counts) + (" side by side" if len(counts) == 1 else "")
+    if runs:
+        return f"{runs[0].name}, {runs[0].protocol}"
+    return f"{trainings[0].record.dataset}, training: {STAGES[trainings[0].record.stage]}"
 
 
 def _run_page(results: Results, *, alone: bool) -> RunPage:
