@@ -103,6 +103,22 @@ def load_network(place: str | Path) -> SavedNetwork:
         WeightsError: nothing there, damaged, not one of ours, or weights that do not fit their settings.
     """
     path = network_file(place)
+    settings, metadata, tensors = read_network(path)
+    try:
+        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"the description in {path} cannot be used ({error}); train again") from None
+    network = build_network(settings, backbone=build_backbone(architecture))
+    fill(network, tensors, source=str(path))
+    return SavedNetwork(path, network.eval(), settings, provenance, network_digest(tensors, settings))
+
+
+def read_network(path: Path) -> tuple[NetworkSettings, dict[str, str], dict[str, Tensor]]:
+    """Settings, metadata and tensors of a network's file, nothing built.
+
+    Raises:
+        WeightsError: it cannot be read, or is not one of ours.
+    """
     metadata, tensors = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise WeightsError(
@@ -111,31 +127,35 @@ def load_network(place: str | Path) -> SavedNetwork:
         )
     try:
         settings = NetworkSettings.build(json.loads(metadata["settings"]), source=str(path))
-        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
     except (KeyError, ValueError, ConfigError) as error:
         raise WeightsError(f"the settings in {path} cannot be used ({error}); train again") from None
-    network = build_network(settings, backbone=build_backbone(architecture))
-    fill(network, tensors, source=str(path))
-    return SavedNetwork(path, network.eval(), settings, provenance, network_digest(tensors, settings))
+    return settings, metadata, tensors
 
 
-def fill(network: FewShotModel, tensors: Mapping[str, Tensor], *, source: str, head: bool = True) -> None:
+def fill(
+    network: FewShotModel, tensors: Mapping[str, Tensor], *, source: str, without: tuple[str, ...] = ()
+) -> None:
     """Put weights into a network.
 
     Args:
         network: changed in place.
         tensors: by the names of its state dict.
         source: what to call them in errors.
-        head: read the matcher's weights too; without, those of another matcher do not matter.
+        without: parts to leave as they are, by the beginning or the end of a name, such as ``matcher.`` or ``.mean``.
 
     Raises:
         WeightsError: a tensor is missing, unknown or of another shape; the first is named.
     """
-    expected = network.state_dict()
-    if not head:
-        expected = {name: tensor for name, tensor in expected.items() if not name.startswith("matcher.")}
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("matcher.")}
-    wrong = sorted(expected.keys() ^ tensors.keys())
+
+    def wanted(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: tensor
+            for name, tensor in names.items()
+            if not any(name.startswith(part) or name.endswith(part) for part in without)
+        }
+
+    expected, given = wanted(network.state_dict()), wanted(tensors)
+    wrong = sorted(expected.keys() ^ given.keys())
     if wrong:
         problem = "lack" if wrong[0] in expected else "hold the unknown"
         raise WeightsError(
@@ -144,13 +164,13 @@ def fill(network: FewShotModel, tensors: Mapping[str, Tensor], *, source: str, h
             "that they were trained with"
         )
     for name, tensor in expected.items():
-        if tensor.shape != tensors[name].shape:
+        if tensor.shape != given[name].shape:
             raise WeightsError(
                 f"the weights in {source} are of another configuration: {name} has shape "
-                f"{tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}; use the configuration that they "
+                f"{tuple(given[name].shape)}, expected {tuple(tensor.shape)}; use the configuration that they "
                 "were trained with"
             )
-    network.load_state_dict(dict(tensors), strict=head)
+    network.load_state_dict(given, strict=not without)
 
 
 def write_tensors(

@@ -2,10 +2,10 @@
 
     python -m a2m2.bench.study --out runs/study --into docs/study.md
 
-Every row is trained with its own matcher and the same number of steps, with three training seeds, on the base classes
-of both strata together (sets with order 1, sequences; timing 1). The order prior of A² is chosen on validation
-classes. Everything is tested on novel classes, decoded from H.264 files, at timing 0, 0.5 and 1, over the same
-episodes. Interrupted, the same command goes on where it stopped. ``--steps`` shrinks all budgets, for a trial.
+For each stratum (sets with order 1, sequences; timing 1) and three training seeds a network is pre-trained on the base
+classes; from its weights every row is trained on episodes with its own moments and matcher, for the same number of
+steps. The order prior of A² is chosen on validation classes. Everything is tested on novel classes, decoded from H.264
+files, at timing 0, 0.5 and 1, over the same episodes. Interrupted, the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import csv
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from a2m2.bench.study_tables import tables
@@ -34,28 +33,17 @@ TIMINGS = (0.0, 0.5, 1.0)
 SEEDS = (0, 1, 2)
 SHOTS = (1, 5)
 TRAIN_CLIPS, TEST_CLIPS = 40, 30
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the tables: a method and the order of its moments."""
-
-    method: str
-    order: str
-    what: str
+UNTRAINED = "untrained"
+"""Row of the A² network with the weights that it starts from."""
 
 
 ROWS = {
-    "a2m2_net": Row("a2m2_net", "second", "second order, A²"),
-    "diagonal": Row("diagonal", "second", "second order, no alignment"),
-    "a2_first_order": Row("a2_first_order", "first", "first order, A²"),
-    "protonet_first_order": Row("protonet_first_order", "first", "first order, mean, cosine (ProtoNet)"),
+    "a2m2_net": "second order, A²",
+    "diagonal": "second order, no alignment",
+    "a2_first_order": "first order, A²",
+    "protonet_first_order": "first order, mean, cosine (ProtoNet)",
 }
-FIRST_ORDER_COMPONENTS = 264
-"""Channels of first-order rows: 2 × 264 numbers with differences, as many as a second-order descriptor of 32 has."""
-
-PRETRAINED_AS = {"second": "a2m2_net", "first": "a2_first_order"}
-"""Pre-training knows the order of the moments but no matcher: rows of one order start from the same weights."""
+"""Method to what it is in the tables."""
 
 
 def render_clips(
@@ -83,7 +71,6 @@ def render_clips(
             num_workers=num_workers,
             progress=lambda done, total, what=what: progress(what, done, total),  # type: ignore[misc]
         )
-    _write_list(out / "base.csv", [out / f"{stratum}-base" for stratum in STRATA])
     for stratum in STRATA:
         for timing in TIMINGS:
             places = [out / f"{stratum}-base", out / f"{stratum}-timing-{timing:g}"]
@@ -108,31 +95,30 @@ def _write_list(path: Path, folders: Sequence[Path]) -> None:
 def jobs(
     config: Path, out: Path, *, seeds: Sequence[int], pretrain_steps: int | None, meta_steps: int | None
 ) -> list[TrainJob]:
-    """All trainings: pre-training for each order of moments and seed, then every row."""
+    """All trainings: for each stratum and seed one pre-training, and every row from its weights."""
     result: list[TrainJob] = []
     steps = [f"pretrain.steps={pretrain_steps}"] if pretrain_steps is not None else []
     steps += [f"meta.steps={meta_steps}"] if meta_steps is not None else []
 
-    def settings(method: str, seed: int, *more: str) -> TrainSettings:
-        if "first_order" in method:
-            more = (*more, f"m2.components={FIRST_ORDER_COMPONENTS}")
+    def settings(stratum: str, method: str, seed: int, *more: str) -> TrainSettings:
         overrides = [f"method={method}", f"seed={seed}", f"backbone.random_seed={seed}", *steps, *more]
-        return load(TrainSettings, config, overrides, data=str(out / "clips" / "base.csv"))
+        return load(TrainSettings, config, overrides, data=str(out / "clips" / f"{stratum}-base"))
 
     for seed in seeds:
-        for order, method in PRETRAINED_AS.items():
-            name = f"{order}-{seed}"
-            result.append(TrainJob(name, settings(method, seed), "pretrain", out / "pretrained" / name))
+        for stratum in STRATA:
+            name = f"{stratum}-{seed}"
+            place = out / "pretrained" / name
+            result.append(TrainJob(name, settings(stratum, "a2m2_net", seed), "pretrain", place))
     for seed in seeds:
-        for row, content in ROWS.items():
-            start = out / "pretrained" / f"{content.order}-{seed}"
-            name = f"{row}-{seed}"
-            result.append(
-                TrainJob(name, settings(content.method, seed), "meta", out / "trained" / name, start)
-            )
-        untrained = settings("a2m2_net", seed, "pretrain.steps=0")
-        name = f"untrained-{seed}"
-        result.append(TrainJob(name, untrained, "pretrain", out / "trained" / name))
+        for stratum in STRATA:
+            start = out / "pretrained" / f"{stratum}-{seed}"
+            for row in ROWS:
+                name = f"{stratum}-{row}-{seed}"
+                one = settings(stratum, row, seed)
+                result.append(TrainJob(name, one, "meta", out / "trained" / name, start))
+            name = f"{stratum}-{UNTRAINED}-{seed}"
+            one = settings(stratum, "a2m2_net", seed, "pretrain.steps=0")
+            result.append(TrainJob(name, one, "pretrain", out / "trained" / name))
     return result
 
 
@@ -157,9 +143,11 @@ def run(
     work = jobs(config, out, seeds=seeds, pretrain_steps=pretrain_steps, meta_steps=meta_steps)
     records = run_jobs(work, num_workers=num_workers, cache=out / "cache", progress=progress)
     trained = time.perf_counter()
-    networks = {row: [out / "trained" / f"{row}-{seed}" for seed in seeds] for row in (*ROWS, "untrained")}
     results = []
     for stratum in STRATA:
+        networks = {
+            row: [out / "trained" / f"{stratum}-{row}-{seed}" for seed in seeds] for row in (*ROWS, UNTRAINED)
+        }
         prior = choose_order_prior(
             networks["a2m2_net"], out / "clips" / f"{stratum}-1.csv", cache=out / "cache", progress=progress
         )
@@ -183,7 +171,7 @@ def run(
                 }
             )
     content = {
-        "rows": {name: row.what for name, row in ROWS.items()},
+        "rows": ROWS,
         "seeds": list(seeds),
         "episodes": episodes,
         "clips_per_class": {"train": clips[0], "test": clips[1]},
@@ -206,7 +194,7 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    from a2m2.cli.progress import show_progress
+    from a2m2.progress import show_progress
 
     parser = argparse.ArgumentParser(
         prog="python -m a2m2.bench.study", description=__doc__, formatter_class=argparse.RawTextHelpFormatter

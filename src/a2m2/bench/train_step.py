@@ -4,8 +4,8 @@
     python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage meta --set meta.query=1
     python -m a2m2.bench.train_step --config clip --backbone random:clip-vit-b16 --stage meta --set meta.query=1
 
-Whole optimiser steps of one batch or episode: encode, match or classify, backward, clip, step. Peak memory is that of the
-process, weights, gradients and optimiser state included.
+Whole optimiser steps of one batch or episode: encode, match or classify, backward, clip, step. Peak memory is that of
+the process, weights, gradients and optimiser state included.
 """
 
 from __future__ import annotations
@@ -35,10 +35,7 @@ def noise_batch(settings: TrainSettings, stage: Stage) -> Batch:
     """A batch or an episode of uint8 noise."""
     generator = torch.Generator().manual_seed(0)
     meta = settings.meta
-    if stage == "pretrain":
-        count = settings.pretrain.batch
-    else:
-        count = meta.way * (meta.shot + meta.query)
+    count = settings.pretrain.batch if stage == "pretrain" else meta.way * (meta.shot + meta.query)
     crop, time_steps = settings.video.crop, settings.video.num_frames
     ways = torch.arange(meta.way)
     return {

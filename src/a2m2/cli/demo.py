@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2m2.cli.options import DryRun, Threads
-from a2m2.cli.progress import show_progress
+from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
     from a2m2.eval.evaluate import Evaluation

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from a2m2.cli.options import Cache, Config, DryRun, Overrides, Threads, as_overrides
-from a2m2.cli.progress import show_progress
+from a2m2.progress import show_progress
 
 
 def evaluate(

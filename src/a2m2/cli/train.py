@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides
-from a2m2.cli.progress import show_progress
+from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
     from a2m2.train_records import TrainRecord

@@ -30,6 +30,7 @@ class TrainJob:
         name: for progress; each once.
         settings, stage: what to train.
         out: its folder; an unfinished training in it is resumed, a finished one kept.
+        num_threads: threads of its tensor operations.
         start: folder whose weights it starts from; None starts from the backbone's own. When that is the folder of
             another job, the job waits for it.
     """
@@ -39,6 +40,7 @@ class TrainJob:
     stage: Stage
     out: Path
     start: Path | None = None
+    num_threads: int = 1
 
 
 def run_jobs(
@@ -142,6 +144,6 @@ def _work(job: TrainJob, cache: Path | None) -> TrainRecord:
         resume=True,
         cache=cache,
         progress=progress,
-        num_threads=1,
+        num_threads=job.num_threads,
         accelerator="cpu",
     )

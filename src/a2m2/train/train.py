@@ -14,8 +14,9 @@ import torch
 
 from a2m2.data import Dataset, DigestCache, default_cache, load_dataset
 from a2m2.data.store import FeatureStore
-from a2m2.errors import ConfigError, DataError, WeightsError
+from a2m2.errors import ConfigError, DataError
 from a2m2.eval.threads import map_in_threads
+from a2m2.methods import find_method
 from a2m2.model import FewShotModel
 from a2m2.moments import Scale
 from a2m2.networks import build_network
@@ -31,7 +32,7 @@ from a2m2.train.validation import Validator
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
-from a2m2.weights import fill, network_digest, network_file, read_tensors
+from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
 
 _MEAN_CLIPS = 256
 """Base clips that the mean descriptor of a network without training comes from."""
@@ -59,7 +60,7 @@ def train(
         stage: ``pretrain`` (classification of the base classes) or ``meta`` (episodes).
         out: folder of the training, see :mod:`a2m2.train.folder`.
         start: training folder or weights file to start from; the matcher's own weights are read only if the method is
-            the same. None starts from the backbone's weights.
+            the same, and the mean descriptor only if the order of moments is. None starts from the backbone's weights.
         resume: go on with the training in ``out``, if there is one. The weights at the end are those of a training
             that was never interrupted, to the last bit on the same machine and number of threads.
         cache: folder for decoded clips and digests; :func:`a2m2.data.default_cache` when None.
@@ -152,7 +153,7 @@ def prepare(
         seed=seed_of(settings.seed, "new layers"),
         train_batch_norm=stage == "pretrain" and not settings.pretrain.freeze_batch_norm,
     )
-    start_digest = "" if start is None else _start_from(network, start, settings)
+    start_digest, fresh_mean = ("", True) if start is None else _start_from(network, start, settings)
     head = _head(settings, stage, network, len(base.classes), start)
     cache = cache if cache is not None else default_cache()
     digests = DigestCache(cache)
@@ -191,7 +192,7 @@ def prepare(
         store=FeatureStore(cache / "features"),
         network=network,
         head=head,
-        fresh_mean=start is None,
+        fresh_mean=fresh_mean,
         record=record,
     )
 
@@ -315,15 +316,22 @@ def _contents(dataset: Dataset, digests: DigestCache) -> Sequence[str]:
     return digests.digests([video.path for video in dataset.videos])
 
 
-def _start_from(network: FewShotModel, start: str | Path, settings: TrainSettings) -> str:
+def _start_from(network: FewShotModel, start: str | Path, settings: TrainSettings) -> tuple[str, bool]:
+    """Read weights; returns their digest and whether the mean descriptor could not be taken over.
+
+    A matcher's own parts are those of its method, and a mean descriptor is that of an order of moments: where these
+    differ, they begin anew.
+    """
     path = network_file(start)
-    metadata, tensors = read_tensors(path)
-    try:
-        same_method = f'"method":"{settings.method}"' in metadata["settings"]
-    except KeyError:
-        raise WeightsError(f"{path} is not a network of a2m2; give a training folder") from None
-    fill(network, tensors, source=str(path), head=same_method)
-    return network_digest(network.state_dict(), settings.network())
+    saved, _, tensors = read_network(path)
+    orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (saved, settings)]
+    other_order = orders[0] != orders[1]
+    without = (
+        *(() if saved.method == settings.method else ("matcher.",)),
+        *((".mean",) if other_order else ()),
+    )
+    fill(network, tensors, source=str(path), without=without)
+    return network_digest(tensors, saved), other_order
 
 
 def _head(
