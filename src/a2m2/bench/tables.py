@@ -46,10 +46,12 @@ def insert(text: str, name: str, content: str) -> str:
 
 def _heading(run: RunRecord, name: str) -> str:
     splits = " + ".join(run.splits) or "all clips"
+    networks = run.config.get("weights")
+    what = f"networks {', '.join(networks)}" if networks else f"backbone {run.config['backbone']['source']}"
     return (
         f"**{name}** ({splits}): {run.way}-way {run.shot}-shot, {run.query} quer{'y' if run.query == 1 else 'ies'} a "
         f"class, {run.episodes:,} episodes, seed {run.seed}, {len(run.videos):,} clips, chance {100 / run.way:.0f} %; "
-        f"backbone {run.config['backbone']['source']}, fitted on {run.fit}."
+        f"{what}, fitted on {run.fit}."
     )
 
 

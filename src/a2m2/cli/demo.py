@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 SHOTS = (1, 5)
 CONFIG = Path("synth-small")
-METHODS = {"a2m2_net": "second", "diagonal": "second", "protonet_first_order": "first"}
-"""Method to the order of its moments, which decides what pre-training it starts from."""
+METHODS = ("a2m2_net", "diagonal", "protonet_first_order")
 
 
 def demo(
@@ -29,16 +28,17 @@ def demo(
     clips: Annotated[int, typer.Option(min=6, help="Clips of each class.")] = 24,
     steps: Annotated[
         tuple[int, int], typer.Option(min=0, help="Steps of pre-training and of meta-training.")
-    ] = (260, 110),
+    ] = (300, 100),
     episodes: Annotated[int, typer.Option(min=1, help="Few-shot tasks for each number of shots.")] = 1000,
     workers: Threads = None,
     dry_run: DryRun = False,
 ) -> None:
     """See it work: render action videos, train from nothing, recognise unseen classes from 1 and 5 examples.
 
-    Three networks are trained alike on 64 classes: A²M²-Net, the same without alignment, and a first-order ProtoNet.
-    They are tested on 24 classes that share no definition with those. Nothing is downloaded. Budgets are short; 'make
-    study' trains at length. Interrupted, the same command goes on where it stopped.
+    From one pre-training on 64 classes three networks are trained alike: A²M²-Net, the same without alignment, and a
+    first-order ProtoNet. They are tested on 24 classes that share no definition with those. Nothing is downloaded.
+    Budgets are short; 'make study' trains longer and compares with care. Interrupted, the same command goes on where it
+    stopped.
 
     Examples:
 
@@ -51,7 +51,7 @@ def demo(
     if dry_run:
         typer.echo(
             f"would render 100 classes of {clips} clips ({stratum}, timing {timing:g}) into {out / 'clips'},\n"
-            f"pre-train 2 networks for {steps[0]} steps and meta-train {', '.join(METHODS)} for {steps[1]} into "
+            f"pre-train a network for {steps[0]} steps and from it meta-train {', '.join(METHODS)} for {steps[1]} into "
             f"{out / 'trained'},\n"
             f"run {episodes} episodes each of 5-way {' and '.join(f'{s}-shot' for s in SHOTS)},\n"
             f"and draw {out / 'report.html'}"
@@ -75,7 +75,7 @@ def demo(
         source="a2m2 demo",
     )
     num_workers = workers or 2
-    jobs = _jobs(out, steps)
+    jobs = _jobs(out, steps, num_workers)
     results, folders = [], []
     with show_progress() as progress:
         generate(
@@ -110,27 +110,20 @@ def demo(
     typer.echo(f"\nreport: {page}\nopen it in a browser; {out} can be deleted at any time")
 
 
-def _jobs(out: Path, steps: tuple[int, int]) -> list[TrainJob]:
-    """A pre-training for each order of moments, and a meta-training for each method."""
+def _jobs(out: Path, steps: tuple[int, int], num_threads: int) -> list[TrainJob]:
+    """A pre-training with all threads, and from its weights a training of each method."""
     from a2m2.config import load
     from a2m2.train.jobs import TrainJob
     from a2m2.train_settings import TrainSettings
 
     def settings(method: str) -> TrainSettings:
-        # First-order descriptors get as many numbers as second-order ones have: 2 × 264 = 32 · 33 / 2.
-        components = ["m2.components=264"] if "first_order" in method else []
-        budget = [*components, f"pretrain.steps={steps[0]}", f"meta.steps={steps[1]}", f"method={method}"]
+        budget = [f"pretrain.steps={steps[0]}", f"meta.steps={steps[1]}", f"method={method}"]
         return load(TrainSettings, CONFIG, budget, data=str(out / "clips"))
 
-    starts = {order: method for method, order in reversed(METHODS.items())}
-    places = {order: out / "trained" / f"pretrained_{order}_order" for order in starts}
-    jobs = [
-        TrainJob(f"{order} order", settings(starts[order]), "pretrain", place)
-        for order, place in places.items()
-    ]
-    return jobs + [
-        TrainJob(method, settings(method), "meta", out / "trained" / method, places[order])
-        for method, order in METHODS.items()
+    start = out / "trained" / "pretrained"
+    first = TrainJob("base", settings(METHODS[0]), "pretrain", start, num_threads=num_threads)
+    return [first] + [
+        TrainJob(method, settings(method), "meta", out / "trained" / method, start) for method in METHODS
     ]
 
 

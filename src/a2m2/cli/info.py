@@ -66,9 +66,9 @@ def _results(folder: Path) -> None:
 
     run = read_run(folder)
     print_accuracy(run, read_summary(folder))
-    typer.echo(
-        f"backbone {run.config['backbone']['source']}, weights {run.weights_digest}, fitted on {run.fit}"
-    )
+    networks = run.config.get("weights")
+    what = f"networks {', '.join(networks)}" if networks else f"backbone {run.config['backbone']['source']}"
+    typer.echo(f"{what}, weights {run.weights_digest}, fitted on {run.fit}")
     typer.echo(f"config {run.config_digest}, data {run.data_digest}, episodes {run.episodes_digest}")
     typer.echo(", ".join(f"{name} {version}" for name, version in run.versions.items()))
 

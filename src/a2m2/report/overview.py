@@ -16,6 +16,7 @@ FITS = {
     "supports": "on each episode's support videos alone",
     "transductive": "on all clips, queries included (without their labels)",
     "none": "on nothing",
+    "training": "by training, together with the network",
 }
 """``RunRecord.fit`` in words, after "fitted"."""
 
@@ -131,10 +132,13 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         ("Seed", str(run.seed)),
         ("Fitted", FITS.get(run.fit, run.fit)),
     ]
+    networks = setting(run.config, "weights")
     backbone = setting(run.config, "backbone", "source")
-    if backbone is not None:
+    if networks:
+        facts.insert(4, ("Networks", ", ".join(networks)))
+    elif backbone is not None:
         facts.insert(4, ("Backbone", str(backbone)))
     frames = setting(run.config, "video", "num_frames")
-    if frames is not None:
+    if frames is not None and not networks:
         facts.insert(3, ("Frames", f"{frames} a clip"))
     return facts

@@ -28,7 +28,7 @@ def reproduce(results: Results) -> Reproduction:
             ("Configuration", run.config_digest, "every setting"),
             ("Data", run.data_digest, "the videos and their classes"),
             ("Episodes", run.episodes_digest, "who is support and query in every task"),
-            ("Weights", run.weights_digest, "the backbone"),
+            ("Weights", run.weights_digest, "the networks" if run.fit == "training" else "the backbone"),
         ),
         versions=tuple(sorted(run.versions.items())),
         config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True, width=100),
