@@ -88,7 +88,9 @@ class StageModule(pl.LightningModule, ABC):
                 mean_rate=1.0 if index == 0 and self.starts_fresh else self.settings.mean_rate,
                 save_memory=self.settings.checkpoint_backbone,
             )
-            loss, accuracy = self.losses(descriptors, batch)
+            # Half precision ends where the moments begin; classifiers and matchers are float32 too.
+            with torch.autocast(self.device.type, enabled=False):
+                loss, accuracy = self.losses(descriptors, batch)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {float(loss)} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was "
@@ -100,6 +102,14 @@ class StageModule(pl.LightningModule, ABC):
 
     starts_fresh = True
     """Whether the mean descriptor means nothing yet when the first batch comes."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the figures since the last line of metrics, so that the next line is the same after a resume."""
+        checkpoint["recent"] = self.recent
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them back."""
+        self.recent = checkpoint["recent"]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimiser and schedule."""

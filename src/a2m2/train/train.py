@@ -11,8 +11,9 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
-from a2m2.data import Dataset, DigestCache, default_cache, load_dataset
+from a2m2.data import Dataset, DigestCache, VideoRecord, default_cache, load_dataset
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError
 from a2m2.eval.threads import map_in_threads
@@ -34,6 +35,7 @@ from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
 from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
 
+_DIGESTS_AT_ONCE = 1000
 _MEAN_CLIPS = 256
 """Base clips that the mean descriptor of a network without training comes from."""
 
@@ -73,7 +75,7 @@ def train(
         A2M2Error: settings, data or weights that cannot be used; a loss or gradient that is not finite; a folder that
             cannot be written. What the last checkpoint holds stays readable.
     """
-    job = prepare(settings, stage, start=start, cache=cache)
+    job = prepare(settings, stage, start=start, cache=cache, progress=progress)
     folder = TrainingFolder(Path(out))
     record = folder.claim(job.record, resume=resume)
     if record.done:
@@ -135,7 +137,12 @@ class Job:
 
 
 def prepare(
-    settings: TrainSettings, stage: Stage, *, start: str | Path | None = None, cache: Path | None = None
+    settings: TrainSettings,
+    stage: Stage,
+    *,
+    start: str | Path | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Job:
     """Check everything that can be checked before the long work; the cheapest checks come first."""
     dataset = load_dataset(settings.data)
@@ -157,7 +164,7 @@ def prepare(
     head = _head(settings, stage, network, len(base.classes), start)
     cache = cache if cache is not None else default_cache()
     digests = DigestCache(cache)
-    contents = [*_contents(base, digests), *_contents(validation, digests)]
+    contents = _contents((*base.videos, *validation.videos), digests, progress)
     both = replace(
         base, videos=tuple(sorted((*base.videos, *validation.videos), key=lambda video: video.name))
     )
@@ -234,7 +241,11 @@ def _run(
     if settings.clips_in_memory:
         clips.keep(job.store, job.digests, progress=progress)
         held_out.keep(job.store, job.digests, progress=progress)
-    frames = list(map_in_threads(held_out.centre, range(len(job.validation)), num_threads=2))
+    frames: list[Tensor] = []
+    for clip in map_in_threads(held_out.centre, range(len(job.validation)), num_threads=2):
+        frames.append(clip)
+        if progress is not None and not settings.clips_in_memory:
+            progress("reading validation clips", len(frames), len(job.validation))
     validator = Validator(frames, job.validation.video_classes, job.validation.classes, settings.validation)
     batches = job.batches(clips)
     module = job.module(batches)
@@ -312,8 +323,14 @@ def _at_most(dataset: Dataset, most: int) -> Dataset:
     return replace(dataset, videos=tuple(dataset.videos[index] for index in kept))
 
 
-def _contents(dataset: Dataset, digests: DigestCache) -> Sequence[str]:
-    return digests.digests([video.path for video in dataset.videos])
+def _contents(videos: Sequence[VideoRecord], digests: DigestCache, progress: Progress | None) -> list[str]:
+    contents: list[str] = []
+    for begin in range(0, len(videos), _DIGESTS_AT_ONCE):
+        part = videos[begin : begin + _DIGESTS_AT_ONCE]
+        contents += digests.digests([video.path for video in part])
+        if progress is not None and len(videos) > _DIGESTS_AT_ONCE:
+            progress("checking clips", len(contents), len(videos))
+    return contents
 
 
 def _start_from(network: FewShotModel, start: str | Path, settings: TrainSettings) -> tuple[str, bool]:
