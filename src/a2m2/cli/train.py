@@ -171,7 +171,7 @@ def _run(
         ],
     )
     from a2m2.cli.tables import print_plan
-    from a2m2.train.train import plan, prepare
+    from a2m2.train.prepare import plan, prepare
     from a2m2.train.train import train as run
 
     if dry_run:

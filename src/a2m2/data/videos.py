@@ -100,6 +100,16 @@ class Dataset:
             return self
         return replace(self, videos=tuple(video for video in self.videos if video.split in wanted))
 
+    def at_most(self, most: int) -> Dataset:
+        """At most ``most`` videos, taken in turn from each class, in the order of the list."""
+        taken: dict[int, int] = {}
+        ranked = []
+        for index, label in enumerate(self.video_classes):
+            taken[label] = taken.get(label, -1) + 1
+            ranked.append((taken[label], index))
+        kept = sorted(index for _, index in sorted(ranked)[:most])
+        return replace(self, videos=tuple(self.videos[index] for index in kept))
+
     def digest(self, *, contents: Sequence[str] = ()) -> str:
         """16 hex digits that name the videos and their classes; splits and places do not enter.
 

@@ -96,8 +96,7 @@ class TrainingFreeEntry(Entry):
         self._bank = MapBank(FeatureStore(cache / "features"), backbone, settings.video, stages)
         self.weights_digest = self._bank.backbone_digest
         if self.fit == "train":
-            train = dataset.select([TRAIN])
-            fit_videos = [train.videos[index] for index in spread(train, settings.fit_max_clips)]
+            fit_videos = list(dataset.select([TRAIN]).at_most(settings.fit_max_clips).videos)
             fit_digests = digest_cache.digests([video.path for video in fit_videos])
         elif self.fit == "transductive":
             fit_videos, fit_digests = list(test.videos), list(digests)
@@ -153,13 +152,3 @@ def fit_source(dataset: Dataset, settings: EvaluateSettings) -> str:
             f"{dataset.name} has no train split apart from the test clips to fit on; use --fit supports"
         )
     return settings.fit
-
-
-def spread(dataset: Dataset, most: int) -> tuple[int, ...]:
-    """At most ``most`` videos, taken in turn from each class, in the order of the list."""
-    taken: dict[int, int] = {}
-    ranked = []
-    for index, label in enumerate(dataset.video_classes):
-        taken[label] = taken.get(label, -1) + 1
-        ranked.append((taken[label], index))
-    return tuple(sorted(index for _, index in sorted(ranked)[:most]))

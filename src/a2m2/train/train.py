@@ -4,42 +4,29 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from a2m2.data import Dataset, DigestCache, VideoRecord, default_cache, load_dataset
-from a2m2.data.store import FeatureStore
-from a2m2.errors import ConfigError, DataError
+from a2m2.errors import ConfigError
 from a2m2.eval.threads import map_in_threads
-from a2m2.methods import find_method
-from a2m2.model import FewShotModel
-from a2m2.moments import Scale
-from a2m2.networks import build_network
-from a2m2.train.batches import BaseClasses, Batches, BatchLoader, ClipBatches, EpisodeBatches
-from a2m2.train.classifier import BaseClassifier
+from a2m2.train.batches import BatchLoader
 from a2m2.train.clips import ClipSource, Progress
-from a2m2.train.draws import seed_of
 from a2m2.train.encode import measure_mean
-from a2m2.train.folder import HEAD, TrainingFolder
+from a2m2.train.folder import TrainingFolder
 from a2m2.train.keeper import Board, Keeper, SafeCheckpointIO
-from a2m2.train.stages import MetaStage, PretrainStage, StageModule
+from a2m2.train.prepare import STAGE_NAMES, Job, prepare
 from a2m2.train.validation import Validator
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
-from a2m2.versions import versions
-from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
 
-_DIGESTS_AT_ONCE = 1000
 _MEAN_CLIPS = 256
 """Base clips that the mean descriptor of a network without training comes from."""
-
-_WHAT = {"pretrain": "pre-training", "meta": "meta-training"}
 
 
 def train(
@@ -80,7 +67,7 @@ def train(
     record = folder.claim(job.record, resume=resume)
     if record.done:
         if progress is not None:
-            progress(_WHAT[stage], record.steps, record.steps)
+            progress(STAGE_NAMES[stage], record.steps, record.steps)
         return record
     board = _tensorboard(folder.path) if tensorboard else None
     before = torch.get_num_threads()
@@ -90,140 +77,6 @@ def train(
         return _run(job, folder, record, progress=progress, accelerator=accelerator, board=board)
     finally:
         torch.set_num_threads(before)
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Everything that was checked and loaded before the long work begins."""
-
-    settings: TrainSettings
-    stage: Stage
-    base: Dataset
-    validation: Dataset
-    digests: DigestCache
-    store: FeatureStore
-    network: FewShotModel
-    head: BaseClassifier | None
-    fresh_mean: bool
-    record: TrainRecord
-
-    @property
-    def accumulate(self) -> int:
-        """Batches a step."""
-        if self.stage == "pretrain":
-            return self.settings.pretrain.accumulate
-        return self.settings.meta.episodes_per_step
-
-    def batches(self, clips: ClipSource) -> Batches:
-        """All batches of the stage, by number."""
-        base = BaseClasses(
-            clips, self.base.video_classes, self.base.classes, self.settings.augment, self.settings.seed
-        )
-        number = self.record.steps * self.accumulate
-        if self.stage == "pretrain":
-            return ClipBatches(base, number, size=self.settings.pretrain.batch)
-        meta = self.settings.meta
-        return EpisodeBatches(base, number, way=meta.way, shot=meta.shot, query=meta.query)
-
-    def module(self, batches: Batches) -> StageModule:
-        """What is trained."""
-        options = {"num_steps": self.record.steps, "describe": batches.describe}
-        common = (self.network, self.head, self.settings)
-        if self.stage == "pretrain":
-            pretrain = self.settings.pretrain
-            return PretrainStage(*common, pretrain.optimizer, stage=pretrain, **options)
-        meta = self.settings.meta
-        return MetaStage(*common, meta.optimizer, stage=meta, starts_fresh=self.fresh_mean, **options)
-
-
-def prepare(
-    settings: TrainSettings,
-    stage: Stage,
-    *,
-    start: str | Path | None = None,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> Job:
-    """Check everything that can be checked before the long work; the cheapest checks come first."""
-    dataset = load_dataset(settings.data)
-    base = _part(dataset, settings.split, "split")
-    validation = _part(dataset, settings.validation.split, "validation.split")
-    shared = sorted(set(base.classes) & set(validation.classes))
-    if shared:
-        raise DataError(
-            f"{len(shared)} classes are in both {settings.split} and {settings.validation.split}, such as "
-            f"'{shared[0]}'; validation classes must be new to the network"
-        )
-    validation = _at_most(validation, settings.validation.max_clips)
-    network = build_network(
-        settings.network(),
-        seed=seed_of(settings.seed, "new layers"),
-        train_batch_norm=stage == "pretrain" and not settings.pretrain.freeze_batch_norm,
-    )
-    start_digest, fresh_mean = ("", True) if start is None else _start_from(network, start, settings)
-    head = _head(settings, stage, network, len(base.classes), start)
-    cache = cache if cache is not None else default_cache()
-    digests = DigestCache(cache)
-    contents = _contents((*base.videos, *validation.videos), digests, progress)
-    both = replace(
-        base, videos=tuple(sorted((*base.videos, *validation.videos), key=lambda video: video.name))
-    )
-    by_name = dict(zip([*base.video_names, *validation.video_names], contents, strict=True))
-    record = TrainRecord(
-        stage=stage,
-        method=settings.method,
-        dataset=dataset.name,
-        split=settings.split,
-        validation_split=settings.validation.split,
-        classes=base.classes,
-        validation_classes=validation.classes,
-        clips=len(base),
-        validation_clips=len(validation),
-        config=settings.model_dump(mode="json"),
-        config_digest=settings.digest(),
-        data_digest=both.digest(contents=[by_name[name] for name in both.video_names]),
-        start=start_digest,
-        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
-        steps=settings.pretrain.steps if stage == "pretrain" else settings.meta.steps,
-        done=False,
-        best=None,
-        weights_digest="",
-        versions=versions(),
-    )
-    return Job(
-        settings=settings,
-        stage=stage,
-        base=base,
-        validation=validation,
-        digests=digests,
-        store=FeatureStore(cache / "features"),
-        network=network,
-        head=head,
-        fresh_mean=fresh_mean,
-        record=record,
-    )
-
-
-def plan(job: Job) -> list[str]:
-    """What a training would do, in a few lines."""
-    settings, record = job.settings, job.record
-    if job.stage == "pretrain":
-        stage = settings.pretrain
-        work = f"{record.steps} steps of {stage.accumulate * stage.batch} clips"
-        epochs = record.steps * stage.accumulate * stage.batch / len(job.base)
-        work += f" ({epochs:.1f} epochs), {len(job.base.classes)} classes"
-    else:
-        meta = settings.meta
-        work = f"{record.steps} steps of {meta.episodes_per_step} episodes, {meta.way}-way {meta.shot}-shot, "
-        work += f"{meta.query} queries a class"
-    validation = settings.validation
-    return [
-        f"{_WHAT[job.stage]}: {work}",
-        f"clips: {len(job.base)} of {settings.split}, {len(job.validation)} of {validation.split} "
-        f"({len(job.validation.classes)} classes) to validate every {validation.every} steps",
-        f"network: {settings.method} on {settings.backbone.source}, {record.parameters:,} parameters, "
-        f"{f'from weights {record.start}' if record.start else 'from the start'}",
-    ]
 
 
 def _run(
@@ -250,7 +103,9 @@ def _run(
     batches = job.batches(clips)
     module = job.module(batches)
     loader = BatchLoader(batches, num_workers=0 if settings.clips_in_memory else settings.loader_workers)
-    keeper = Keeper(folder, record, loader, validator, progress=progress, what=_WHAT[job.stage], board=board)
+    keeper = Keeper(
+        folder, record, loader, validator, progress=progress, what=STAGE_NAMES[job.stage], board=board
+    )
     if record.steps == 0:
         if job.fresh_mean:
             some = range(0, len(job.base), max(1, len(job.base) // _MEAN_CLIPS))
@@ -301,80 +156,6 @@ def _tensorboard(out: Path) -> Board:
         ) from None
     board: Board = SummaryWriter(str(out / "tensorboard"))
     return board
-
-
-def _part(dataset: Dataset, split: str, key: str) -> Dataset:
-    if not dataset.splits:
-        raise DataError(
-            f"{dataset.name} has no splits, and training needs two: base classes in {key!s} '{split}' and others to "
-            "validate on; lay clips out as ROOT/train/CLASS/ and ROOT/val/CLASS/"
-        )
-    return dataset.select([split])
-
-
-def _at_most(dataset: Dataset, most: int) -> Dataset:
-    """At most ``most`` videos, taken in turn from each class."""
-    taken: dict[int, int] = {}
-    ranked = []
-    for index, label in enumerate(dataset.video_classes):
-        taken[label] = taken.get(label, -1) + 1
-        ranked.append((taken[label], index))
-    kept = sorted(index for _, index in sorted(ranked)[:most])
-    return replace(dataset, videos=tuple(dataset.videos[index] for index in kept))
-
-
-def _contents(videos: Sequence[VideoRecord], digests: DigestCache, progress: Progress | None) -> list[str]:
-    contents: list[str] = []
-    for begin in range(0, len(videos), _DIGESTS_AT_ONCE):
-        part = videos[begin : begin + _DIGESTS_AT_ONCE]
-        contents += digests.digests([video.path for video in part])
-        if progress is not None and len(videos) > _DIGESTS_AT_ONCE:
-            progress("checking clips", len(contents), len(videos))
-    return contents
-
-
-def _start_from(network: FewShotModel, start: str | Path, settings: TrainSettings) -> tuple[str, bool]:
-    """Read weights; returns their digest and whether the mean descriptor could not be taken over.
-
-    A matcher's own parts are those of its method, and a mean descriptor is that of an order of moments: where these
-    differ, they begin anew.
-    """
-    path = network_file(start)
-    saved, _, tensors = read_network(path)
-    orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (saved, settings)]
-    other_order = orders[0] != orders[1]
-    without = (
-        *(() if saved.method == settings.method else ("matcher.",)),
-        *((".mean",) if other_order else ()),
-    )
-    fill(network, tensors, source=str(path), without=without)
-    return network_digest(tensors, saved), other_order
-
-
-def _head(
-    settings: TrainSettings, stage: Stage, network: FewShotModel, num_classes: int, start: str | Path | None
-) -> BaseClassifier | None:
-    if stage == "meta" and settings.meta.base_loss_weight == 0:
-        return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(settings.seed, "head"))
-        head = BaseClassifier(
-            dim=sum(network.encoder.dims),
-            num_frames=settings.video.num_frames,
-            scales=tuple(Scale(*scale) for scale in settings.m2.scales),
-            num_classes=num_classes,
-            feature_scale=settings.pretrain.feature_scale,
-            dropout=settings.pretrain.dropout,
-        )
-    if start is not None and (Path(start) / HEAD).is_file():
-        _, tensors = read_tensors(Path(start) / HEAD)
-        shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
-        if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
-            raise ConfigError(
-                f"{Path(start) / HEAD} is the classifier of other classes or descriptors; remove it"
-            )
-        head.load_state_dict(tensors)
-    return head
 
 
 @contextmanager
