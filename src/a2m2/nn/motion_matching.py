@@ -33,7 +33,7 @@ class MotionMatching(nn.Module):
         sharpness: κ at the start.
     """
 
-    def __init__(self, out_channels: int, *, radius: int = 7, sharpness: float = 10.0) -> None:
+    def __init__(self, out_channels: int, *, radius: int = 6, sharpness: float = 10.0) -> None:
         super().__init__()
         self.radius = radius
         self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())

@@ -2,7 +2,7 @@
 
     3×3 convolutions of 16, 32, 32, 64, 64 channels with strides 2, 2, 1, 2, 1, each with BN and ReLU
 
-64 px become an 8 × 8 map. A single frame says nothing about a motion, and what a covariance cannot see must be in its
+48 px become a 6 × 6 map. A single frame says nothing about a motion, and what a covariance cannot see must be in its
 channels: with ``difference`` the fourth convolution sees x_t and x_t − x_{t−1} side by side, and the fifth also where
 content came from (:class:`~a2m2.nn.motion_matching.MotionMatching`).
 """
