@@ -15,7 +15,7 @@ demo: $(VENV)/.core  ## render action videos, train from nothing, recognise unse
 	$(BIN)/a2m2 demo
 
 study: $(VENV)/.core  ## train every row of docs/study.md with three seeds and compare them: about an hour on two cores
-	$(BIN)/python -m a2m2.bench.study --out runs/study --into docs/study.md
+	$(BIN)/python -m a2m2.bench.study --out runs/study --into docs/study.md --short-into README.md
 
 test: $(VENV)/.dev  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)

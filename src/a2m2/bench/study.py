@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from a2m2.bench.study_tables import tables
+from a2m2.bench.study_tables import short_table, tables
 from a2m2.bench.study_tests import Tester, choose_order_prior
 from a2m2.bench.tables import insert
 from a2m2.checks import write_text_atomic
 from a2m2.config import load
+from a2m2.progress import show_progress
 from a2m2.synth import SynthConfig, generate
 from a2m2.train.jobs import TrainJob, run_jobs
 from a2m2.train_settings import TrainSettings
@@ -194,8 +195,6 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    from a2m2.progress import show_progress
-
     parser = argparse.ArgumentParser(
         prog="python -m a2m2.bench.study", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -208,23 +207,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pretrain-steps", type=int, help="instead of the configuration's")
     parser.add_argument("--meta-steps", type=int, help="instead of the configuration's")
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
-    parser.add_argument("--into", type=Path, help="Markdown file with the marks 'study'")
+    parser.add_argument("--into", type=Path, help="Markdown file with the marks 'study', for all tables")
+    parser.add_argument("--short-into", type=Path, help="Markdown file with the marks 'study', for one table")
+    parser.add_argument("--draw-only", action="store_true", help="tables of the figures that are there")
     options = parser.parse_args(arguments)
-    with show_progress() as progress:
-        path = run(
-            options.config,
-            options.out,
-            seeds=range(options.seeds),
-            episodes=options.episodes,
-            pretrain_steps=options.pretrain_steps,
-            meta_steps=options.meta_steps,
-            num_workers=options.workers,
-            progress=progress,
-        )
-    text = tables(json.loads(path.read_text(encoding="utf-8")))
-    print(text)
-    if options.into is not None:
-        write_text_atomic(options.into, insert(options.into.read_text(encoding="utf-8"), "study", text))
+    path = options.out / "study.json"
+    if not options.draw_only:
+        with show_progress() as progress:
+            path = run(
+                options.config,
+                options.out,
+                seeds=range(options.seeds),
+                episodes=options.episodes,
+                pretrain_steps=options.pretrain_steps,
+                meta_steps=options.meta_steps,
+                num_workers=options.workers,
+                progress=progress,
+            )
+    content = json.loads(path.read_text(encoding="utf-8"))
+    print(tables(content))
+    for file, text in ((options.into, tables(content)), (options.short_into, short_table(content))):
+        if file is not None:
+            write_text_atomic(file, insert(file.read_text(encoding="utf-8"), "study", text))
     print(f"\nfigures in {path}")
 
 

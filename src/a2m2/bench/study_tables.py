@@ -29,6 +29,22 @@ def tables(content: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def short_table(content: Mapping[str, Any]) -> str:
+    """One table: accuracy of every row where timing is free, for a reader who wants no more."""
+    free = [result for result in content["results"] if result["timing"] == 1.0]
+    shots = list(next(iter(free[0]["accuracy"].values())))
+    head = ["row", *(f"{result['stratum']}, {shot}-shot %" for result in free for shot in shots)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in free[0]["accuracy"]:
+        cells = [_percent(result["accuracy"][row][shot], seeds=False) for result in free for shot in shots]
+        lines.append(f"| {content['rows'].get(row, row)} | {' | '.join(cells)} |")
+    note = (
+        f"5-way, novel classes, timing 1; mean over {len(content['seeds'])} training seeds and "
+        f"{content['episodes']:,} episodes, 1 query a class, ± 95 % over the episodes; chance 20 %."
+    )
+    return "\n".join([*lines, "", note])
+
+
 def _title(result: Mapping[str, Any]) -> str:
     axis, weight = result["order_prior"]
     order = f", order {result['timing']:g}" if result["stratum"] == "sets" else ""
@@ -58,9 +74,9 @@ def _alignment(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _percent(figures: Mapping[str, Any], *, sign: str = "") -> str:
+def _percent(figures: Mapping[str, Any], *, sign: str = "", seeds: bool = True) -> str:
     value = f"{100 * figures['mean']:{sign}.1f} ± {100 * figures['interval95']:.1f}"
-    seeds = figures["seeds"]
-    if len(seeds) > 1:
-        value += f" [{100 * min(seeds):{sign}.1f} … {100 * max(seeds):{sign}.1f}]"
+    means = figures["seeds"]
+    if seeds and len(means) > 1:
+        value += f" [{100 * min(means):{sign}.1f} … {100 * max(means):{sign}.1f}]"
     return value
