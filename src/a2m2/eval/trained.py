@@ -25,7 +25,7 @@ from a2m2.moments import candidate_windows
 from a2m2.settings import EvaluateSettings
 from a2m2.structures import Descriptors
 from a2m2.video import prepare, read_clip
-from a2m2.weights import SavedNetwork, load_network
+from a2m2.weights import FILE_NAME, SavedNetwork, load_network
 
 _KIND = "descriptors"
 _FORMAT = "network-1"
@@ -118,11 +118,17 @@ class TrainedEntry(Entry):
 def names_of(places: Sequence[str]) -> list[str]:
     """A name for each network: its folder's, numbered where two are alike."""
     paths = [Path(place).resolve() for place in places]
-    names = [path.parent.name if path.name == "weights.safetensors" else path.stem for path in paths]
+    names = [_name_of(path) for path in paths]
     return [
         name if names.count(name) == 1 else f"{name}-{names[: index + 1].count(name)}"
         for index, name in enumerate(names)
     ]
+
+
+def _name_of(path: Path) -> str:
+    if path.name == FILE_NAME:
+        return path.parent.name
+    return path.stem if path.suffix == ".safetensors" else path.name
 
 
 def describe_videos(

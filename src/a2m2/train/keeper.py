@@ -14,7 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from a2m2.checks import atomic_path
-from a2m2.errors import TrainingError
+from a2m2.errors import A2M2Error, TrainingError
+from a2m2.ot import TransportError
 from a2m2.train.batches import Batch, BatchLoader
 from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.stages import StageModule
@@ -49,11 +50,18 @@ class SafeCheckpointIO(TorchCheckpointIO):
             TrainingError: damaged, or not a checkpoint.
         """
         try:
-            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(checkpoint, dict) or not checkpoint.keys() >= {
+                "state_dict",
+                "loops",
+                "callbacks",
+            }:
+                raise ValueError("it holds something else")
         except Exception as error:  # torch.load has no common error for damaged files
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}); remove it to start again, or "
-                "go on from its weights.safetensors with --weights"
+                f"{path} cannot be read as a checkpoint ({reason}); remove it to start again, or go on from its "
+                "weights.safetensors with --weights"
             ) from None
         return checkpoint
 
@@ -133,8 +141,18 @@ class Keeper(Callback):
         self._tell(step)
 
     def validate(self, step: int, module: StageModule) -> None:
-        """Test on the validation episodes and keep the weights if they are the best so far."""
-        result = self.validator(module.network)
+        """Test on the validation episodes and keep the weights if they are the best so far.
+
+        Raises:
+            TrainingError: the network's descriptors or scores are not finite; the step is named.
+        """
+        try:
+            result = self.validator(module.network)
+        except (A2M2Error, TransportError) as error:
+            raise TrainingError(
+                f"the network cannot be validated at step {step} ({error}). Lower the learning rate; --resume goes on "
+                "from the last checkpoint"
+            ) from None
         module.set_modes()
         values = {"validation_accuracy": result.accuracy, "validation_interval95": result.interval95}
         self._append(Metric(step, values))

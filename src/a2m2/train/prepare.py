@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from a2m2.data import Dataset, DigestCache, VideoRecord, default_cache, load_dataset
+from a2m2.data import Dataset, DigestCache, EpisodeSampler, VideoRecord, default_cache, load_dataset
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError
 from a2m2.methods import find_method
@@ -22,7 +22,7 @@ from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
 from a2m2.train.stages import MetaStage, PretrainStage, StageModule
 from a2m2.train_records import TrainRecord
-from a2m2.train_settings import Stage, TrainSettings
+from a2m2.train_settings import MetaSettings, Stage, TrainSettings, ValidationSettings
 from a2m2.versions import versions
 from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
 
@@ -94,6 +94,9 @@ def prepare(
             f"'{shared[0]}'; validation classes must be new to the network"
         )
     validation = validation.at_most(settings.validation.max_clips)
+    _check_episodes(validation, settings.validation)
+    if stage == "meta":
+        _check_episodes(base, settings.meta)
     network = build_network(
         settings.network(),
         seed=seed_of(settings.seed, "new layers"),
@@ -172,6 +175,18 @@ def _part(dataset: Dataset, split: str, key: str) -> Dataset:
             "validate on; lay clips out as ROOT/train/CLASS/ and ROOT/val/CLASS/"
         )
     return dataset.select([split])
+
+
+def _check_episodes(dataset: Dataset, task: MetaSettings | ValidationSettings) -> None:
+    """Refuse classes that cannot fill an episode before anything is written."""
+    EpisodeSampler(
+        dataset.video_classes,
+        class_names=dataset.classes,
+        way=task.way,
+        shot=task.shot,
+        query=task.query,
+        seed=0,
+    )
 
 
 def _contents(videos: Sequence[VideoRecord], digests: DigestCache, progress: Progress | None) -> list[str]:

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from a2m2.errors import TrainingError
 from a2m2.model import FewShotModel
+from a2m2.ot import TransportError
 from a2m2.structures import Descriptors
 from a2m2.train.batches import Batch
 from a2m2.train.classifier import BaseClassifier
@@ -88,17 +89,23 @@ class StageModule(pl.LightningModule, ABC):
                 mean_rate=1.0 if index == 0 and self.starts_fresh else self.settings.mean_rate,
                 save_memory=self.settings.checkpoint_backbone,
             )
-            # Half precision ends where the moments begin; classifiers and matchers are float32 too.
+            # Half precision ends where the moments begin: autocast would round descriptors and scores again.
             with torch.autocast(self.device.type, enabled=False):
-                loss, accuracy = self.losses(descriptors, batch)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                f"the loss is {float(loss)} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was "
-                "changed by it. Lower the learning rate, or look at these clips; --resume goes on from the last "
-                "checkpoint"
-            )
-        self.recent.append({"loss": float(loss.detach()), "accuracy": float(accuracy)})
+                try:
+                    loss, accuracy = self.losses(descriptors, batch)
+                except TransportError as error:
+                    raise self._failure(f"the transport is not finite ({error})", index) from None
+        figure = float(loss.detach())
+        if not math.isfinite(figure):
+            raise self._failure(f"the loss is {figure}", index)
+        self.recent.append({"loss": figure, "accuracy": float(accuracy)})
         return loss
+
+    def _failure(self, what: str, index: int) -> TrainingError:
+        return TrainingError(
+            f"{what} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was changed by it. Lower "
+            "the learning rate, or look at these clips; --resume goes on from the last checkpoint"
+        )
 
     starts_fresh = True
     """Whether the mean descriptor means nothing yet when the first batch comes."""
