@@ -1,7 +1,7 @@
 """A meta-training step's gradient with respect to every parameter equals central differences, in float64.
 
-ReLUs and transport plans have kinks. With the seeds below no quotient comes near one: moving by STEP changes no basis of
-a plan and flips no ReLU that matters, or the quotients would be off by far more than TOLERANCE.
+ReLUs and transport plans have kinks. With the seeds below no quotient comes near one: moving by STEP changes no basis
+of a plan and flips no ReLU that matters, or the quotients would be off by far more than TOLERANCE.
 """
 
 from __future__ import annotations
