@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from pathlib import Path
@@ -242,7 +243,7 @@ def test_rates_follow_their_schedules() -> None:
     assert rates[4] == 1
     assert rates[14] == pytest.approx(0.5)
     assert rates[24] == pytest.approx(0)
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
     for step in range(4, 24):
         assert rates[step] + rates[28 - step] == pytest.approx(1)
     stepped = OptimizerSettings(schedule="step", milestones=(0.5, 0.75))
@@ -446,8 +447,9 @@ def test_saving_memory_changes_neither_loss_nor_gradients(source: str, resnet: s
     [
         ("pretrain", "method=a2m2_net"),
         *(("meta", f"a2.weights={rule}") for rule in ("cross_reference", "softmax", "gate")),
-    ]
-    + [("meta", "method=protonet"), ("meta", "method=diagonal")],
+        ("meta", "method=protonet"),
+        ("meta", "method=diagonal"),
+    ],
 )
 def test_bf16_is_the_backbone_s_alone(kind: str, override: str) -> None:
     """Everything from the reduction's output on is float32: the loss equals that of the same descriptors outside."""

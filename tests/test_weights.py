@@ -87,7 +87,7 @@ def test_a_network_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
     # Saved again from what was read, it is the same file.
     again = tmp_path / "again.safetensors"
     assert save_network(again, saved.network, saved.settings, saved.provenance) == digest
-    assert read_tensors(again)[0] == read_tensors(place)[0]
+    assert again.read_bytes() == place.read_bytes()
     rebuilt = build_backbone(saved.network.encoder.backbone.architecture())
     assert rebuilt.architecture() == network.encoder.backbone.architecture()
 
@@ -119,7 +119,7 @@ def test_the_digest_names_weights_and_settings_but_no_place(tmp_path: Path) -> N
     other = tiny_settings("y", "m2.newton_steps=4").network()
     assert network_digest(tensors, other) != digest
     with torch.no_grad():
-        next(network.parameters()).view(-1)[0] += 1e-3
+        next(network.parameters()).mul_(1.001)
     assert network_digest(network.state_dict(), settings.network()) != digest
 
 
@@ -231,7 +231,7 @@ def test_a_place_that_cannot_be_written_is_named_and_the_old_file_stays(saved: P
     assert not list(tmp_path.glob(".tmp-*"))
 
 
-def test_filling_without_the_head_leaves_the_matcher(saved: Path) -> None:
+def test_filling_without_the_matcher_leaves_it(saved: Path) -> None:
     _, tensors = read_tensors(saved)
     settings = tiny_settings("x", "a2.weights=gate", "a2.temperature=3").network()
     network = build_network(settings)
@@ -239,6 +239,6 @@ def test_filling_without_the_head_leaves_the_matcher(saved: Path) -> None:
         WeightsError, match=r"the weights in there are of another configuration: they lack matcher\.gate"
     ):
         fill(network, tensors, source="there")
-    fill(network, tensors, source="there", head=False)
+    fill(network, tensors, source="there", without=("matcher.",))
     assert float(network.matcher.temperature()) == pytest.approx(3)
     assert torch.equal(network.encoder.blocks[0].mean, tensors["encoder.blocks.0.mean"])
