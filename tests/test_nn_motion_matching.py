@@ -45,7 +45,7 @@ def slow_shares(maps: np.ndarray, radius: int, sharpness: float) -> np.ndarray:
 def test_shares_equal_the_formula(height: int, width: int, radius: int) -> None:
     maps = noise(2, 3, 4, height, width)
     layer = MotionMatching(5, radius=radius, sharpness=3.0).double()
-    expected = slow_shares(maps.numpy(), radius, layer.log_sharpness.exp().item())
+    expected = slow_shares(maps.numpy(), radius, float(layer.log_sharpness.detach().exp()))
     np.testing.assert_allclose(layer.shares(maps).detach(), expected, atol=1e-12)
     out = layer.eval()(maps)
     assert out.shape == (2, 3, 5, -(-height // STRIDE), -(-width // STRIDE))
@@ -59,7 +59,7 @@ def test_each_position_shares_one() -> None:
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -1), (-3, 3), (1, 0)])
 def test_a_shifted_texture_is_found_where_it_came_from(down: int, right: int) -> None:
-    radius, texture = 3, noise(16, 16, 16)
+    radius, texture = 3, noise(24, 16, 16)
     maps = torch.stack([texture, texture.roll((down, right), (1, 2))])[None]
     layer = MotionMatching(4, radius=radius, sharpness=40.0).double()
     inside = layer.shares(maps)[0, 1, :, 2:6, 2:6]
