@@ -117,10 +117,10 @@ def noise_batch(ways: list[int]) -> Batch:
 
 
 def loss_function(module: StageModule, batch: Batch) -> Callable[[], torch.Tensor]:
-    """The loss of the step as a function of the parameters.
+    """The loss of the step as a function of the parameters; the first call has the gradient of the step itself.
 
     The running mean takes the batch in without gradient, and motion energy has none: both are constants of the
-    derivative.
+    derivative. In meta-training the mean that centres moves with the batch's.
     """
     encoder = module.network.encoder
     before = encoder.mean
@@ -128,10 +128,16 @@ def loss_function(module: StageModule, batch: Batch) -> Callable[[], torch.Tenso
 
     def loss() -> torch.Tensor:
         encoder.set_mean(before)
-        descriptors = encode_training(encoder, batch["frames"], mean_rate=0.25)
+        descriptors = encode_training(encoder, batch["frames"], mean_rate=0.25, mean_gradient=module.cosines)
+        batch_mean = descriptors.values.mean((0, 1))
         if not held:
-            held.update(mean=descriptors.mean, energy=descriptors.energy)
-        return module.losses(replace(descriptors, **held), batch)[0]
+            assert descriptors.mean is not None
+            held.update(
+                mean=descriptors.mean.detach(), batch_mean=batch_mean.detach(), energy=descriptors.energy
+            )
+            return module.losses(descriptors, batch)[0]
+        mean = held["mean"] + (batch_mean - held["batch_mean"] if module.cosines else 0)
+        return module.losses(replace(descriptors, mean=mean, energy=held["energy"]), batch)[0]
 
     return loss
 
