@@ -225,3 +225,16 @@ def test_the_weights_of_the_transport_carry_gradient() -> None:
     matcher._weights = lambda *arguments: tuple(w.detach() for w in weigh(*arguments))
     (without,) = torch.autograd.grad(loss(), first)
     assert (whole - without).norm() > 1e-3 * whole.norm()
+
+
+def test_moving_all_descriptors_together_is_no_way_out_of_an_episode() -> None:
+    """Centred cosines do not change when the same vector is added everywhere, and the gradient knows it."""
+    module, batch = meta_step("method=diagonal")
+    module.set_modes()
+    encoder = module.network.encoder
+    slopes = []
+    for moves in (True, False):
+        descriptors = encode_training(encoder, batch["frames"], mean_rate=1.0, mean_gradient=moves)
+        (gradient,) = torch.autograd.grad(module.losses(descriptors, batch)[0], descriptors.values)
+        slopes.append(gradient.sum((0, 1)).norm())
+    assert slopes[0] < 1e-6 < 1e-3 < slopes[1]
