@@ -10,6 +10,7 @@ import torch
 
 from a2m2.matching import A2Matcher, DiagonalMatcher, ProtoNetMatcher, pair_cosines
 from a2m2.matching.order import candidate_positions
+from a2m2.structures import Descriptors
 from matching_fixtures import random_descriptors
 from reference import matching as slow
 
@@ -52,6 +53,34 @@ def test_softmax_weights_equal_the_equations() -> None:
         a, b = np.exp(3 * raw[i, j].mean(1)), np.exp(3 * raw[i, j].mean(0))
         expected = 12.5 * (1 - slow.transport(1 - centred[i, j], a, b))
         assert got[i, j].item() == pytest.approx(expected, abs=1e-5)
+
+
+def slow_energy(video: int, descriptors: Descriptors) -> np.ndarray:
+    """Mean energy of each candidate's frames over that of the video, plus the floor."""
+    energy = descriptors.energy[video].tolist()
+    mean = sum(energy) / len(energy)
+    shares = [sum(energy[a:b]) / (b - a) / mean if mean > 0 else 0.0 for a, b in descriptors.windows.tolist()]
+    return np.array(shares) + 1e-3
+
+
+@pytest.mark.parametrize("shots", ["per_video", "prototype", "union"])
+def test_energy_weights_equal_the_equations(shots: str) -> None:
+    support, query = random_descriptors(4, seed=21), random_descriptors(2, seed=22)
+    support.energy[2] = 0  # nothing moves: all candidates weigh the same
+    got = A2Matcher(weights="energy", shots=shots)(support, LABELS, query, num_classes=2).logits
+    for i, label in np.ndindex(2, 2):
+        members = [j for j in range(4) if LABELS[j] == label]
+        weights = [slow_energy(j, support) for j in members]
+        if shots == "prototype":
+            merged = replace(support[torch.tensor([0])], values=support.values[members].mean(0, keepdim=True))
+            problems = [(slow.cosines(query, merged, centred=True)[i, 0], np.mean(weights, axis=0))]
+        else:
+            centred = slow.cosines(query, support, centred=True)
+            problems = [(centred[i, j], w) for j, w in zip(members, weights, strict=True)]
+            if shots == "union":
+                problems = [(np.concatenate([c for c, _ in problems], axis=1), np.concatenate(weights))]
+        scores = [12.5 * (1 - slow.transport(1 - c, slow_energy(i, query), w)) for c, w in problems]
+        assert got[i, label].item() == pytest.approx(np.mean(scores), abs=1e-5)
 
 
 def test_prototype_is_the_candidatewise_mean() -> None:

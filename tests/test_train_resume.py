@@ -23,7 +23,7 @@ from a2m2.train_records import METRICS, TrainRecord, read_metrics, read_training
 from train_fixtures import TINY, one_thread, tiny_data, tiny_settings
 
 STAGES = {"pretrain": "pretrain", "meta": "train"}
-# Longer than a step of the others, so that a signal finds it in the middle; batches from worker processes too.
+# More and longer steps than those of the others, so that a signal finds them in the middle.
 KILLED = (
     *TINY,
     "pretrain.steps=12",
@@ -175,9 +175,10 @@ def test_a_crash_anywhere_costs_nothing(
 def test_crashes_again_and_again_cost_nothing(
     data: Path, cache: Path, tmp_path: Path, whole: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With checkpoints that do not fall on validations, and files read by workers instead of memory."""
+    """With checkpoints that do not fall on validations or lines of metrics, and clips read from files."""
     overrides = (
         "checkpoint_every=1",
+        "log_every=2",
         "validation.every=3",
         "clips_in_memory=false",
         "backbone.difference=true",

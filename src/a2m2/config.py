@@ -34,8 +34,12 @@ class Section(BaseModel):
 
     def digest(self) -> str:
         """16 hex digits that name this configuration."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return values_digest(self.model_dump(mode="json"))
+
+
+def values_digest(values: Mapping[str, Any]) -> str:
+    """16 hex digits that name plain values."""
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
 
 
 SectionT = TypeVar("SectionT", bound=Section)

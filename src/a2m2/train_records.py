@@ -50,7 +50,7 @@ class TrainRecord:
         split, validation_split: splits of the base classes and of the validation classes.
         classes, validation_classes: their names.
         clips, validation_clips: number of clips.
-        config, config_digest: the resolved configuration.
+        config, config_digest: the resolved configuration, without the section of the other stage.
         data_digest: digest of the clips of both splits and their classes.
         start: digest of the weights it started from; empty when it started from the backbone's own.
         parameters: number of trained numbers.

@@ -6,7 +6,7 @@ earlier work, or our choice stands in docs/method-choices.md.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -85,6 +85,8 @@ class PretrainSettings(Section):
     """Length of the descriptors that the classifiers read."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of a label that is spread over all classes."""
+    mean_rate: float = Field(default=0.05, gt=0, le=1)
+    """How fast the running mean descriptor follows the batches."""
     freeze_batch_norm: bool = True
     """Keep the statistics of the backbone's batch norms; small sets overfit otherwise. Off for small-cnn."""
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -103,6 +105,8 @@ class MetaSettings(Section):
     """Labelled clips a class."""
     query: int = Field(default=5, ge=1)
     """Clips to recognise a class."""
+    mean_rate: float = Field(default=0.25, gt=0, le=1)
+    """How fast the running mean descriptor follows the episodes; cosines suffer when it lags behind."""
     base_loss_weight: float = Field(default=0.0, ge=0)
     """Weight of the pre-training's classification loss beside the episodes' own."""
     optimizer: OptimizerSettings = OptimizerSettings(lr=1e-4)
@@ -149,8 +153,6 @@ class TrainSettings(NetworkSettings):
     pretrain: PretrainSettings = PretrainSettings()
     meta: MetaSettings = MetaSettings()
     validation: ValidationSettings = ValidationSettings()
-    mean_rate: float = Field(default=0.05, gt=0, le=1)
-    """How fast the running mean descriptor follows the batches."""
     precision: Precision = "32-true"
     """Arithmetic of the backbone; from the reduction's output on everything is float32."""
     checkpoint_backbone: bool = False
@@ -171,6 +173,16 @@ class TrainSettings(NetworkSettings):
         if self.split == self.validation.split:
             raise ValueError(f"split and validation.split are both {self.split!r}; their classes must differ")
         return self
+
+    def stage(self, stage: Stage) -> dict[str, Any]:
+        """What plays a part in one stage, as plain values: everything but the other stage's section.
+
+        Meta-training keeps the section of pre-training when it has the classifier's loss beside its own.
+        """
+        other = {"pretrain": "meta", "meta": "pretrain"}[stage]
+        if stage == "meta" and self.meta.base_loss_weight > 0:
+            return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={other})
 
     def network(self) -> NetworkSettings:
         """The part that says what the network is."""

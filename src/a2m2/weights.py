@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from a2m2.checks import atomic_path, nearest_path
-from a2m2.errors import ConfigError, OutputError, WeightsError
+from a2m2.errors import ConfigError, WeightsError
 from a2m2.model import FewShotModel
 from a2m2.networks import build_network
 from a2m2.nn import build_backbone
@@ -182,13 +182,18 @@ def write_tensors(
         OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
     """
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Through memory: safetensors reports a full disk as an error of its own, a file as an OSError.
+    packed = _sorted_header(save(content, dict(metadata or {})))
     with atomic_path(path) as temporary:
-        try:
-            save_file(content, temporary, dict(metadata or {}))
-        except SafetensorError as error:
-            raise OutputError(
-                f"cannot write {path}: {error}; free some space or choose another place"
-            ) from None
+        temporary.write_bytes(packed)
+
+
+def _sorted_header(packed: bytes) -> bytes:
+    """The same file with its header in order: safetensors writes metadata in another order each time."""
+    start = 8 + int.from_bytes(packed[:8], "little")
+    header = json.dumps(json.loads(packed[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + packed[start:]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

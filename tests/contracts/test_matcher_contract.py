@@ -129,3 +129,15 @@ def test_number_of_labels_must_fit(matcher: Matcher) -> None:
     support = random_descriptors(3, seed=19)
     with pytest.raises(ValueError, match=r"expected 3 support labels, got shape \(2,\)"):
         matcher(support, torch.tensor([0, 1]), support, num_classes=2)
+
+
+def test_means_of_pairs_are_where_declared(matcher: Matcher) -> None:
+    """The score of a class is the mean over its supports of the score of each alone, in any company."""
+    support, query = random_descriptors(6, seed=20), random_descriptors(4, seed=21)
+    logits = matcher(support, LABELS, query, num_classes=3).logits
+    every = torch.arange(6)
+    pairs = matcher(support, every, query, num_classes=6).logits
+    alone = [matcher(support[every[i : i + 1]], every[:1], query, num_classes=1).logits for i in range(6)]
+    torch.testing.assert_close(pairs, torch.cat(alone, dim=1))
+    means = torch.stack([pairs[:, label == LABELS].mean(1) for label in range(3)], dim=1)
+    assert torch.allclose(means, logits) == matcher.mean_of_pairs

@@ -3,7 +3,7 @@
 Example::
 
     python -m a2m2.bench.tables docs/results.md --mark sets-timing-0 runs/sets_t0
-    python -m a2m2.bench.tables README.md --mark accuracy runs/sets_t1 runs/sequences_t1 --short
+    python -m a2m2.bench.tables notes.md --mark both runs/sets_t1 runs/sequences_t1 --short
     python -m a2m2.bench.ot > ot.txt; python -m a2m2.bench.tables docs/results.md --mark ot --text ot.txt
 
 The file holds ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is replaced.

@@ -232,6 +232,11 @@ def _matcher(saved: SavedNetwork, method: str, settings: EvaluateSettings, name:
         raise ConfigError(
             f"{name} was trained without a gate, so a2.weights cannot be gate; choose another rule"
         )
+    if any(wanted[key].shape != learned[key].shape for key in wanted.keys() & learned.keys()):
+        raise ConfigError(
+            f"method {method} weighs descriptors of another length than {name} was trained on; choose another "
+            "rule with a2.weights, or another method"
+        )
     fixed = {} if "temperature" not in changed else {"temperature.log_value"}
     kept = {key: value for key, value in learned.items() if key in wanted and key not in fixed}
     built.matcher.load_state_dict({**wanted, **kept})

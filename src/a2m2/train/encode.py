@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -19,6 +19,7 @@ def encode_training(
     frames: UInt8[Tensor, "clip time 3 height width"],
     *,
     mean_rate: float,
+    mean_gradient: bool = False,
     save_memory: bool = False,
 ) -> Descriptors:
     """Descriptors of a batch, centred by a running mean that has already taken this batch in.
@@ -26,6 +27,9 @@ def encode_training(
     Args:
         encoder: its mean descriptors are moved by ``mean_rate`` towards the batch's; those that are None stay None.
         frames: uint8 clips.
+        mean_gradient: centre by the value of the running mean with the gradient of the batch's. Cosines need it: a
+            constant invites the network to move all descriptors away from it together, for then all cosines are near
+            1, which is the cheapest way out of wrong answers.
         mean_rate: 1 replaces the running mean by the batch's.
         save_memory: keep no activations of the backbone, one clip at a time, but compute them again in the backward
             pass. Gives the same numbers as long as the backbone's batch norms are frozen.
@@ -37,7 +41,7 @@ def encode_training(
     else:
         maps = encoder.backbone(pixels)
     descriptors = encoder.describe(maps)
-    return _follow(encoder, descriptors, mean_rate)
+    return _follow(encoder, descriptors, mean_rate, gradient=mean_gradient)
 
 
 @torch.no_grad()
@@ -53,12 +57,10 @@ def measure_mean(encoder: Encoder, clips: Iterable[UInt8[Tensor, "time 3 height 
     encoder.set_mean((total / max(count, 1)).float())
 
 
-def _follow(encoder: Encoder, descriptors: Descriptors, rate: float) -> Descriptors:
+def _follow(encoder: Encoder, descriptors: Descriptors, rate: float, *, gradient: bool) -> Descriptors:
     if descriptors.mean is None:
         return descriptors
-    batch_mean: Float[Tensor, " dim"] = (
-        descriptors.values.detach().mean(dim=(0, 1)).to(descriptors.mean.dtype)
-    )
-    mean = descriptors.mean.lerp(batch_mean, rate)
+    batch_mean = descriptors.values.mean(dim=(0, 1)).to(descriptors.mean.dtype)
+    mean = descriptors.mean.lerp(batch_mean.detach(), rate)
     encoder.set_mean(mean)
-    return replace(descriptors, mean=mean)
+    return replace(descriptors, mean=mean + (batch_mean - batch_mean.detach()) if gradient else mean)

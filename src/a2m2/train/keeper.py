@@ -134,10 +134,10 @@ class Keeper(Callback):
             self._measure(step, module)
         if step % settings.validation.every == 0 or last:
             self.validate(step, module)
-        if last:
-            self.finish(module)
         if step % settings.checkpoint_every == 0 or last:
             trainer.save_checkpoint(self.folder.checkpoint)
+        if last:
+            self.finish(module)
         self._tell(step)
 
     def validate(self, step: int, module: StageModule) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from a2m2.config import values_digest
 from a2m2.data import Dataset, DigestCache, EpisodeSampler, VideoRecord, default_cache, load_dataset
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError
@@ -121,8 +122,8 @@ def prepare(
         validation_classes=validation.classes,
         clips=len(base),
         validation_clips=len(validation),
-        config=settings.model_dump(mode="json"),
-        config_digest=settings.digest(),
+        config=settings.stage(stage),
+        config_digest=values_digest(settings.stage(stage)),
         data_digest=both.digest(contents=[by_name[name] for name in both.video_names]),
         start=start_digest,
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),

@@ -86,7 +86,8 @@ class StageModule(pl.LightningModule, ABC):
                 self.network.encoder,
                 batch["frames"],
                 # The first batch stands alone; whatever the mean was before, the running mean forgets it.
-                mean_rate=1.0 if index == 0 and self.starts_fresh else self.settings.mean_rate,
+                mean_rate=1.0 if index == 0 and self.starts_fresh else self.stage.mean_rate,
+                mean_gradient=self.cosines,
                 save_memory=self.settings.checkpoint_backbone,
             )
             # Half precision ends where the moments begin: autocast would round descriptors and scores again.
@@ -106,6 +107,12 @@ class StageModule(pl.LightningModule, ABC):
             f"{what} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was changed by it. Lower "
             "the learning rate, or look at these clips; --resume goes on from the last checkpoint"
         )
+
+    stage: PretrainSettings | MetaSettings
+    """Settings of the stage."""
+
+    cosines = False
+    """Whether the loss reads cosines of centred descriptors."""
 
     starts_fresh = True
     """Whether the mean descriptor means nothing yet when the first batch comes."""
@@ -158,6 +165,7 @@ class PretrainStage(StageModule):
     """Stage 1: cross-entropy over the base classes."""
 
     head: BaseClassifier
+    stage: PretrainSettings
 
     def __init__(self, *arguments: Any, stage: PretrainSettings, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -179,6 +187,9 @@ class MetaStage(StageModule):
 
     Batch norms and dropout stay as in a test (inferred for the backbone, our choice for the rest).
     """
+
+    stage: MetaSettings
+    cosines = True
 
     def __init__(self, *arguments: Any, stage: MetaSettings, starts_fresh: bool, **options: Any) -> None:
         super().__init__(*arguments, **options)

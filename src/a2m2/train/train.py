@@ -139,6 +139,9 @@ def _run(
         except SystemExit:
             # Lightning turns Ctrl-C into an exit of its own.
             raise KeyboardInterrupt from None
+    if not keeper.record.done:
+        # It was stopped right after its last checkpoint: no step was left to make.
+        keeper.finish(module)
     return keeper.record
 
 
