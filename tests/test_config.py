@@ -86,7 +86,7 @@ def test_every_shipped_config_loads(path: Path) -> None:
 
 def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"no configuration file .*; check the path, or name one of evaluate, "
+        ConfigError, match=r"no configuration file .*; check the path, or name one of clip, evaluate, "
     ):
         load(TrainSettings, tmp_path / "none.yaml", data="clips")
 
