@@ -150,8 +150,8 @@ class Keeper(Callback):
             result = self.validator(module.network)
         except (A2M2Error, TransportError) as error:
             raise TrainingError(
-                f"the network cannot be validated at step {step} ({error}). Lower the learning rate; --resume goes on "
-                "from the last checkpoint"
+                f"the network cannot be validated at step {step} ({error}); lower the learning rate in another "
+                "folder; --weights takes over the best weights so far"
             ) from None
         module.set_modes()
         values = {"validation_accuracy": result.accuracy, "validation_interval95": result.interval95}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -204,18 +204,23 @@ def _start_from(network: FewShotModel, start: str | Path, settings: TrainSetting
     """Read weights; returns their digest and whether the mean descriptor could not be taken over.
 
     A matcher's own parts are those of its method, and a mean descriptor is that of an order of moments: where these
-    differ, they begin anew.
+    differ, they begin anew. Pre-training trains no matcher, so none is taken over from it.
     """
     path = network_file(start)
-    saved, _, tensors = read_network(path)
+    saved, metadata, tensors = read_network(path)
     orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (saved, settings)]
     other_order = orders[0] != orders[1]
     without = (
-        *(() if saved.method == settings.method else ("matcher.",)),
+        *(() if saved.method == settings.method and _has_matcher(metadata) else ("matcher.",)),
         *((".mean",) if other_order else ()),
     )
     fill(network, tensors, source=str(path), without=without)
     return network_digest(tensors, saved), other_order
+
+
+def _has_matcher(metadata: Mapping[str, str]) -> bool:
+    """Whether the weights come from a stage that trains the matcher."""
+    return '"stage": "pretrain"' not in metadata.get("provenance", "")
 
 
 def _head(

@@ -104,8 +104,8 @@ class StageModule(pl.LightningModule, ABC):
 
     def _failure(self, what: str, index: int) -> TrainingError:
         return TrainingError(
-            f"{what} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was changed by it. Lower "
-            "the learning rate, or look at these clips; --resume goes on from the last checkpoint"
+            f"{what} at step {self.global_step + 1} ({self.describe_batch(index)}); nothing was changed by it. Look at "
+            "these clips, or lower the learning rate in another folder; --weights takes over the best weights so far"
         )
 
     stage: PretrainSettings | MetaSettings
@@ -156,7 +156,8 @@ class StageModule(pl.LightningModule, ABC):
             )
             raise TrainingError(
                 f"the gradient is not finite at step {self.global_step + 1}, first in {next(names, 'no parameter')}; "
-                "the weights were not changed. Lower the learning rate; --resume goes on from the last checkpoint"
+                "the weights were not changed. Lower the learning rate in another folder; --weights takes over the best "
+                "weights so far"
             )
         self.recent[-1]["gradient_norm"] = norm
 
