@@ -156,8 +156,8 @@ class StageModule(pl.LightningModule, ABC):
             )
             raise TrainingError(
                 f"the gradient is not finite at step {self.global_step + 1}, first in {next(names, 'no parameter')}; "
-                "the weights were not changed. Lower the learning rate in another folder; --weights takes over the best "
-                "weights so far"
+                "the weights were not changed. Lower the learning rate in another folder; --weights takes over "
+                "the best weights so far"
             )
         self.recent[-1]["gradient_norm"] = norm
 
