@@ -28,7 +28,7 @@ def demo(
     clips: Annotated[int, typer.Option(min=6, help="Clips of each class.")] = 24,
     steps: Annotated[
         tuple[int, int], typer.Option(min=0, help="Steps of pre-training and of meta-training.")
-    ] = (300, 100),
+    ] = (450, 120),
     episodes: Annotated[int, typer.Option(min=1, help="Few-shot tasks for each number of shots.")] = 1000,
     workers: Threads = None,
     dry_run: DryRun = False,
