@@ -130,6 +130,18 @@ def test_ctrl_c_says_how_to_go_on(
     )
 
 
+@pytest.mark.parametrize("command", ["pretrain", "train"])
+def test_ctrl_c_in_a_training_names_resume(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("a2m2.train.train.train", interrupted)
+    assert call(monkeypatch, command, "--data", tmp_path, "--out", tmp_path / "run") == 130
+    assert "the same command with --resume goes on from the last checkpoint" in capsys.readouterr().err
+
+
 def test_dry_run_writes_nothing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

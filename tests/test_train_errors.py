@@ -224,7 +224,7 @@ def test_a_clip_that_is_none_is_named(memory: str, tmp_path: Path, cache: Path) 
     for path in root.glob("train/*/*.mp4"):
         path.write_text(f"not a video {path}\n")
     settings = tiny_settings(root, f"clips_in_memory={memory}")
-    with pytest.raises(A2M2Error, match=r"cannot decode .*\.mp4"):
+    with pytest.raises(A2M2Error, match=r"cannot (be )?decoded?.* .*\.mp4"):
         train(settings, "pretrain", tmp_path / "run", cache=cache, accelerator="cpu")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.errors import DataError
+from a2m2.errors import ConfigError, TrainingError
 from a2m2.train.jobs import TrainJob, run_jobs
 from train_fixtures import tiny_data, tiny_settings
 
@@ -39,10 +39,32 @@ def test_a_job_waits_for_its_start_and_what_is_done_is_kept(data: Path, tmp_path
 
 def test_the_job_that_failed_is_named(data: Path, tmp_path: Path) -> None:
     broken = tiny_settings(tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"^two: no folder or manifest .*nothing"):
+    with pytest.raises(TrainingError, match=r"^two: no folder or manifest .*nothing"):
         run_jobs(
             [TrainJob("two", broken, "pretrain", tmp_path / "two")], num_workers=1, cache=tmp_path / "cache"
         )
+
+
+def test_jobs_that_wait_for_each_other_are_refused(data: Path, tmp_path: Path) -> None:
+    settings, one, two = tiny_settings(data), tmp_path / "one", tmp_path / "two"
+    circle = [TrainJob("a", settings, "meta", one, two), TrainJob("b", settings, "meta", two, one)]
+    with pytest.raises(ConfigError, match=r"training a waits for one that waits for it"):
+        run_jobs(circle, num_workers=1)
+
+
+def test_a_process_that_is_killed_is_no_traceback(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("a2m2.train.jobs._work", _die)
+    job = TrainJob("doomed", tiny_settings(data), "pretrain", tmp_path / "doomed")
+    with pytest.raises(
+        TrainingError, match=r"^doomed: a process .* was killed, .*; run the same again to go on"
+    ):
+        run_jobs([job], num_workers=1)
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow

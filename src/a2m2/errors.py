@@ -7,6 +7,7 @@ message alone, without a traceback, and exits with status 1. Inside tensor code 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -43,6 +44,15 @@ class DecodeError(A2M2Error):
 
     def __str__(self) -> str:
         return f"cannot decode {self.path}: {self.cause}; {self.cure}"
+
+
+def undecodable(errors: Sequence[DecodeError]) -> DataError:
+    """One error for at least one video that cannot be decoded; the first three are named."""
+    if len(errors) == 1:
+        return DataError(str(errors[0]))
+    named = "; ".join(f"{error.path}: {error.cause}" for error in errors[:3])
+    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    return DataError(f"{len(errors)} videos cannot be decoded: {named}{more}; replace or remove them")
 
 
 class WeightsError(A2M2Error):

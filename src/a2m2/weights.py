@@ -103,18 +103,32 @@ def load_network(place: str | Path) -> SavedNetwork:
         WeightsError: nothing there, damaged, not one of ours, or weights that do not fit their settings.
     """
     path = network_file(place)
-    settings, metadata, tensors = read_network(path)
-    try:
-        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
-    except (KeyError, ValueError) as error:
-        raise WeightsError(f"the description in {path} cannot be used ({error}); train again") from None
-    network = build_network(settings, backbone=build_backbone(architecture))
-    fill(network, tensors, source=str(path))
-    return SavedNetwork(path, network.eval(), settings, provenance, network_digest(tensors, settings))
+    file = read_network(path)
+    network = build_network(file.settings, backbone=build_backbone(file.architecture))
+    fill(network, file.tensors, source=str(path))
+    digest = network_digest(file.tensors, file.settings)
+    return SavedNetwork(path, network.eval(), file.settings, file.provenance, digest)
 
 
-def read_network(path: Path) -> tuple[NetworkSettings, dict[str, str], dict[str, Tensor]]:
-    """Settings, metadata and tensors of a network's file, nothing built.
+@dataclass(frozen=True, eq=False)
+class NetworkFile:
+    """What the file of a network holds, nothing built.
+
+    Attributes:
+        settings: of the network.
+        architecture: of its backbone, for :func:`a2m2.nn.build_backbone`.
+        provenance: where the weights come from, as the training wrote it.
+        tensors: by the names of its state dict.
+    """
+
+    settings: NetworkSettings
+    architecture: dict[str, Any]
+    provenance: dict[str, Any]
+    tensors: dict[str, Tensor] = field(repr=False)
+
+
+def read_network(path: Path) -> NetworkFile:
+    """Read the file of a network.
 
     Raises:
         WeightsError: it cannot be read, or is not one of ours.
@@ -127,9 +141,10 @@ def read_network(path: Path) -> tuple[NetworkSettings, dict[str, str], dict[str,
         )
     try:
         settings = NetworkSettings.build(json.loads(metadata["settings"]), source=str(path))
+        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
     except (KeyError, ValueError, ConfigError) as error:
         raise WeightsError(f"the settings in {path} cannot be used ({error}); train again") from None
-    return settings, metadata, tensors
+    return NetworkFile(settings, architecture, provenance, tensors)
 
 
 def fill(

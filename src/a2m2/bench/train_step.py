@@ -21,11 +21,10 @@ from typing import Any
 import torch
 
 from a2m2.config import load
-from a2m2.moments import Scale
 from a2m2.networks import build_network
 from a2m2.train.batches import Batch
-from a2m2.train.classifier import BaseClassifier
-from a2m2.train.stages import MetaStage, PretrainStage, StageModule
+from a2m2.train.classifier import build_classifier
+from a2m2.train.stages import build_stage
 from a2m2.train_settings import Stage, TrainSettings
 
 NUM_CLASSES = 64
@@ -48,36 +47,13 @@ def noise_batch(settings: TrainSettings, stage: Stage) -> Batch:
     }
 
 
-def build_stage(settings: TrainSettings, stage: Stage) -> StageModule:
-    """The stage as it is trained."""
-    network = build_network(settings.network())
-    options: dict[str, Any] = {"num_steps": 1, "describe": str}
-    if stage == "meta":
-        return MetaStage(
-            network,
-            None,
-            settings,
-            settings.meta.optimizer,
-            stage=settings.meta,
-            starts_fresh=True,
-            **options,
-        )
-    head = BaseClassifier(
-        dim=sum(network.encoder.dims),
-        num_frames=settings.video.num_frames,
-        scales=tuple(Scale(*scale) for scale in settings.m2.scales),
-        num_classes=NUM_CLASSES,
-        feature_scale=settings.pretrain.feature_scale,
-        dropout=settings.pretrain.dropout,
-    )
-    return PretrainStage(
-        network, head, settings, settings.pretrain.optimizer, stage=settings.pretrain, **options
-    )
-
-
 def run(settings: TrainSettings, stage: Stage, *, steps: int) -> dict[str, Any]:
     """Make steps; the first one is apart, since it also fills caches."""
-    module = build_stage(settings, stage)
+    network = build_network(settings.network())
+    head = (
+        build_classifier(settings, network.encoder, num_classes=NUM_CLASSES) if stage == "pretrain" else None
+    )
+    module = build_stage(settings, stage, network, head, num_steps=steps, describe=str, starts_fresh=True)
     module.set_modes()
     optimizer = module.configure_optimizers()["optimizer"]
     batch = noise_batch(settings, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,7 @@ from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
     from a2m2.train_records import TrainRecord
+    from a2m2.train_settings import Stage
 
 Data = Annotated[
     str | None,
@@ -44,22 +46,70 @@ Device = Annotated[
 ]
 
 
-def pretrain(
-    out: Out,
-    data: Data = None,
-    config: Config = None,
-    method: Method = None,
-    steps: Steps = None,
-    seed: Seed = None,
-    weights: Weights = None,
-    overrides: Overrides = None,
-    resume: Resume = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    tensorboard: TensorBoard = False,
-    cache: Cache = None,
-    dry_run: DryRun = False,
-) -> None:
+def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
+    """The command of one stage; both take the same options."""
+
+    def command(
+        out: Out,
+        data: Data = None,
+        config: Config = None,
+        weights: Weights = None,
+        method: Method = None,
+        steps: Steps = None,
+        seed: Seed = None,
+        overrides: Overrides = None,
+        resume: Resume = False,
+        device: Device = "auto",
+        threads: Threads = None,
+        tensorboard: TensorBoard = False,
+        cache: Cache = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        from a2m2.config import load
+        from a2m2.train_settings import TrainSettings
+
+        settings = load(
+            TrainSettings,
+            config,
+            [
+                *as_overrides("", data=data, method=method, seed=seed),
+                *as_overrides(stage, steps=steps),
+                *(overrides or []),
+            ],
+        )
+        from a2m2.cli.tables import print_plan
+        from a2m2.train.prepare import plan, prepare
+        from a2m2.train.train import train as run
+
+        if dry_run:
+            print_plan(settings, plan(prepare(settings, stage, start=weights, cache=cache)))
+            return
+        try:
+            with show_progress() as progress:
+                record = run(
+                    settings,
+                    stage,
+                    out,
+                    start=weights,
+                    resume=resume,
+                    cache=cache,
+                    progress=progress,
+                    num_threads=threads,
+                    accelerator=device,
+                    tensorboard=tensorboard,
+                )
+        except KeyboardInterrupt:
+            typer.echo("\nstopped; the same command with --resume goes on from the last checkpoint", err=True)
+            raise typer.Exit(130) from None
+        _say(record, out)
+
+    command.__name__, command.__doc__ = name, text
+    return command
+
+
+pretrain = _command(
+    "pretrain",
+    "pretrain",
     """Stage 1: learn to tell the base classes apart (split train), validated on episodes of new classes (split val).
 
     The weights of the best validation are kept in OUT/weights.safetensors. The test split is never read. Killed at any
@@ -72,42 +122,12 @@ def pretrain(
         a2m2 pretrain -c resnet50 --data my_clips -o runs/pre --set pretrain.batch=8 --dry-run
 
         a2m2 pretrain -c synth-small --data data/sequences -o runs/pretrained --resume
-    """
-    _run(
-        "pretrain",
-        out,
-        data,
-        config,
-        method,
-        steps,
-        seed,
-        weights,
-        overrides,
-        resume,
-        device,
-        threads,
-        tensorboard,
-        cache,
-        dry_run,
-    )
+    """,
+)
 
-
-def train(
-    out: Out,
-    data: Data = None,
-    config: Config = None,
-    weights: Weights = None,
-    method: Method = None,
-    steps: Steps = None,
-    seed: Seed = None,
-    overrides: Overrides = None,
-    resume: Resume = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    tensorboard: TensorBoard = False,
-    cache: Cache = None,
-    dry_run: DryRun = False,
-) -> None:
+train = _command(
+    "meta",
+    "train",
     """Stage 2: train on episodes of the base classes, as they will be tested.
 
     Starts from the weights of a pre-training (--weights), or from the backbone's own. The weights of the best
@@ -121,76 +141,8 @@ def train(
         a2m2 train -c synth-small --data data/sequences -w runs/pretrained -o runs/diagonal --method diagonal
 
         a2m2 evaluate runs/trained runs/diagonal --data data/sequences --out runs/compared
-    """
-    _run(
-        "meta",
-        out,
-        data,
-        config,
-        method,
-        steps,
-        seed,
-        weights,
-        overrides,
-        resume,
-        device,
-        threads,
-        tensorboard,
-        cache,
-        dry_run,
-    )
-
-
-def _run(
-    stage: Literal["pretrain", "meta"],
-    out: Path,
-    data: str | None,
-    config: Path | None,
-    method: str | None,
-    steps: int | None,
-    seed: int | None,
-    weights: Path | None,
-    overrides: list[str] | None,
-    resume: bool,
-    device: str,
-    threads: int | None,
-    tensorboard: bool,
-    cache: Path | None,
-    dry_run: bool,
-) -> None:
-    from a2m2.config import load
-    from a2m2.train_settings import TrainSettings
-
-    settings = load(
-        TrainSettings,
-        config,
-        [
-            *as_overrides("", data=data, method=method, seed=seed),
-            *as_overrides(stage, steps=steps),
-            *(overrides or []),
-        ],
-    )
-    from a2m2.cli.tables import print_plan
-    from a2m2.train.prepare import plan, prepare
-    from a2m2.train.train import train as run
-
-    if dry_run:
-        print_plan(settings, plan(prepare(settings, stage, start=weights, cache=cache)))
-        return
-    with show_progress() as progress:
-        record = run(
-            settings,
-            stage,
-            out,
-            start=weights,
-            resume=resume,
-            cache=cache,
-            progress=progress,
-            num_threads=threads,
-            accelerator=device,
-            tensorboard=tensorboard,
-        )
-    _say(record, out)
+    """,
+)
 
 
 def _say(record: TrainRecord, out: Path) -> None:

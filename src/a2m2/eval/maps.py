@@ -18,7 +18,7 @@ from torch import Tensor
 
 from a2m2.data import VideoRecord
 from a2m2.data.store import FeatureStore
-from a2m2.errors import DataError, DecodeError
+from a2m2.errors import DataError, DecodeError, undecodable
 from a2m2.eval.threads import map_in_threads
 from a2m2.nn import Backbone
 from a2m2.settings import Stage, VideoSettings
@@ -137,7 +137,7 @@ class MapBank:
             if progress is not None:
                 progress("embedding clips", done, len(todo))
         if broken:
-            raise _broken_videos(broken)
+            raise undecodable(broken)
 
     def _embed_batch(self, videos: Sequence[VideoRecord], digests: Sequence[str]) -> list[DecodeError]:
         """Store the maps of a few videos; returns what went wrong with those that cannot be decoded."""
@@ -189,11 +189,3 @@ class MapBank:
             found[0]["pts_seconds"],
             float(found[0]["duration_seconds"]),
         )
-
-
-def _broken_videos(broken: Sequence[DecodeError]) -> DataError:
-    if len(broken) == 1:
-        return DataError(str(broken[0]))
-    named = "; ".join(f"{error.path}: {error.cause}" for error in broken[:3])
-    more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-    return DataError(f"{len(broken)} videos cannot be decoded: {named}{more}; replace or remove them")

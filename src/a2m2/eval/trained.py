@@ -13,7 +13,7 @@ from torch import Tensor
 
 from a2m2.data import VideoRecord
 from a2m2.data.store import FeatureStore
-from a2m2.errors import ConfigError, DataError, DecodeError
+from a2m2.errors import ConfigError, DataError, DecodeError, undecodable
 from a2m2.eval.entry import Entry
 from a2m2.eval.maps import Progress
 from a2m2.eval.runner import Contestant
@@ -163,8 +163,7 @@ def describe_videos(
         if progress is not None:
             progress("describing clips", done, len(todo))
     if broken:
-        more = f"; and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise DataError(f"{broken[0]}{more}")
+        raise undecodable(broken)
     stack = store.load_many(_KIND, key, list(digests))
     if stack.missing:
         raise DataError(f"stored descriptors disappeared from {store.root}; run again")
@@ -218,28 +217,21 @@ def _describe(
 def _matcher(saved: SavedNetwork, method: str, settings: EvaluateSettings, name: str) -> tuple[str, Matcher]:
     """A method on the network's descriptors, with the parts of its matcher that the network has learnt."""
     changed = {field: getattr(settings.a2, field) for field in sorted(settings.a2.model_fields_set)}
-    m2, a2 = saved.settings.m2, saved.settings.a2.model_copy(update=changed)
-    built = find_method(method)(m2, a2)
-    own = find_method(saved.settings.method)(m2, saved.settings.a2)
-    if built.m2.stages != m2.stages:
+    a2 = saved.settings.a2.model_copy(update=changed)
+    own = find_method(saved.settings.method)(saved.settings.m2, saved.settings.a2).m2
+    built = find_method(method)(own, a2)
+    if built.m2 != own:
         raise ConfigError(
-            f"method {method} reads other maps than a trained network gives; evaluate it without --weights"
+            f"method {method} reads other descriptors than the {own.order}-order ones of {name}; choose another "
+            "method, or evaluate it without a trained network"
         )
     learned = saved.network.matcher.state_dict()
     wanted = built.matcher.state_dict()
-    unknown = sorted(wanted.keys() - learned.keys())
-    if any(key.startswith("gate.") for key in unknown):
+    if any(key.startswith("gate.") for key in wanted.keys() - learned.keys()):
         raise ConfigError(
             f"{name} was trained without a gate, so a2.weights cannot be gate; choose another rule"
         )
-    if any(wanted[key].shape != learned[key].shape for key in wanted.keys() & learned.keys()):
-        raise ConfigError(
-            f"method {method} weighs descriptors of another length than {name} was trained on; choose another "
-            "rule with a2.weights, or another method"
-        )
-    fixed = {} if "temperature" not in changed else {"temperature.log_value"}
-    kept = {key: value for key, value in learned.items() if key in wanted and key not in fixed}
+    fixed = {"temperature.log_value"} if "temperature" in changed else set()
+    kept = {key: value for key, value in learned.items() if key in wanted.keys() - fixed}
     built.matcher.load_state_dict({**wanted, **kept})
-    # The order of moments is the network's, whatever a method would choose for itself.
-    description = built.description.replace(f"{built.m2.order}-order", f"{own.m2.order}-order")
-    return description, built.matcher
+    return built.description, built.matcher

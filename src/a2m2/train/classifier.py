@@ -9,7 +9,21 @@ from torch import Tensor, nn
 
 from a2m2.matching.units import centred_units
 from a2m2.moments import Scale, candidate_windows
+from a2m2.nn import Encoder
 from a2m2.structures import Descriptors
+from a2m2.train_settings import TrainSettings
+
+
+def build_classifier(settings: TrainSettings, encoder: Encoder, *, num_classes: int) -> BaseClassifier:
+    """The classifier that ``settings`` ask for on the descriptors of ``encoder``."""
+    return BaseClassifier(
+        dim=sum(encoder.dims),
+        num_frames=settings.video.num_frames,
+        scales=encoder.scales,
+        num_classes=num_classes,
+        feature_scale=settings.pretrain.feature_scale,
+        dropout=settings.pretrain.dropout,
+    )
 
 
 class BaseClassifier(nn.Module):

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from a2m2.data import DigestCache, VideoRecord
 from a2m2.data.store import FeatureStore
-from a2m2.errors import DataError, DecodeError
+from a2m2.errors import DecodeError, undecodable
 from a2m2.eval.threads import map_in_threads
 from a2m2.settings import VideoSettings
 from a2m2.video import center_crop, iter_frames, read_clip, resize_short, sample_index
@@ -75,8 +75,7 @@ class ClipSource:
             if progress is not None:
                 progress("reading clips", done, len(content))
         if broken:
-            more = f"; and {len(broken) - 1} more" if len(broken) > 1 else ""
-            raise DataError(f"{broken[0]}{more}")
+            raise undecodable(broken)
         self._kept = kept
 
     def random(self, position: int, generator: Generator) -> UInt8[Tensor, "time 3 height width"]:

@@ -9,12 +9,13 @@ import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.queues import Queue
 from pathlib import Path
 
-from a2m2.errors import A2M2Error, ConfigError
+from a2m2.errors import A2M2Error, ConfigError, TrainingError
 from a2m2.train.clips import Progress
 from a2m2.train.train import train
 from a2m2.train_records import TrainRecord
@@ -33,9 +34,9 @@ class TrainJob:
         name: for progress; each once.
         settings, stage: what to train.
         out: its folder; an unfinished training in it is resumed, a finished one kept.
-        num_threads: threads of its tensor operations.
         start: folder whose weights it starts from; None starts from the backbone's own. When that is the folder of
             another job, the job waits for it.
+        num_threads: threads of its tensor operations.
     """
 
     name: str
@@ -68,7 +69,8 @@ def run_jobs(
         Name of each job to its record.
 
     Raises:
-        A2M2Error: of the first job that failed; the others are stopped, and what they checkpointed is kept.
+        TrainingError: the first job that failed, by name; the others are stopped, and what they checkpointed is kept.
+        ConfigError: jobs that wait for each other.
     """
     folders = {job.out: job for job in jobs}
     waiting = list(jobs)
@@ -110,8 +112,12 @@ def _result(future: Future[TrainRecord], job: TrainJob) -> TrainRecord:
     try:
         return future.result()
     except A2M2Error as error:
-        error.args = (f"{job.name}: {error}",) if len(error.args) == 1 else error.args
-        raise
+        raise TrainingError(f"{job.name}: {error}") from error
+    except BrokenProcessPool:
+        raise TrainingError(
+            f"{job.name}: a process of the trainings side by side was killed, perhaps for want of memory; run the same "
+            "again to go on, with fewer at a time"
+        ) from None
 
 
 def _tell(messages: Queue[Message], progress: Progress | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,10 @@ from a2m2.train.stages import StageModule
 from a2m2.train.validation import Validator
 from a2m2.train_records import BestStep, Metric, TrainRecord
 from a2m2.weights import save_network, write_tensors
+
+_PARTS = {"state_dict", "loops", "callbacks"}
+_DAMAGE = (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
+"""What torch.load raises for files that are damaged, foreign, or hold more than tensors and plain values."""
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -50,14 +56,13 @@ class SafeCheckpointIO(TorchCheckpointIO):
             TrainingError: damaged, or not a checkpoint.
         """
         try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            if not isinstance(checkpoint, dict) or not checkpoint.keys() >= {
-                "state_dict",
-                "loops",
-                "callbacks",
-            }:
+            with warnings.catch_warnings():
+                # What torch suspects of a foreign file is said by the error below.
+                warnings.simplefilter("ignore")
+                checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _PARTS:
                 raise ValueError("it holds something else")
-        except Exception as error:  # torch.load has no common error for damaged files
+        except _DAMAGE as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
                 f"{path} cannot be read as a checkpoint ({reason}); remove it to start again, or go on from its "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +14,13 @@ from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError
 from a2m2.methods import find_method
 from a2m2.model import FewShotModel
-from a2m2.moments import Scale
 from a2m2.networks import build_network
 from a2m2.train.batches import BaseClasses, Batches, ClipBatches, EpisodeBatches
-from a2m2.train.classifier import BaseClassifier
+from a2m2.train.classifier import BaseClassifier, build_classifier
 from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
-from a2m2.train.stages import MetaStage, PretrainStage, StageModule
+from a2m2.train.stages import StageModule, build_stage
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import MetaSettings, Stage, TrainSettings, ValidationSettings
 from a2m2.versions import versions
@@ -67,13 +66,15 @@ class Job:
 
     def module(self, batches: Batches) -> StageModule:
         """What is trained."""
-        options = {"num_steps": self.record.steps, "describe": batches.describe}
-        common = (self.network, self.head, self.settings)
-        if self.stage == "pretrain":
-            pretrain = self.settings.pretrain
-            return PretrainStage(*common, pretrain.optimizer, stage=pretrain, **options)
-        meta = self.settings.meta
-        return MetaStage(*common, meta.optimizer, stage=meta, starts_fresh=self.fresh_mean, **options)
+        return build_stage(
+            self.settings,
+            self.stage,
+            self.network,
+            self.head,
+            num_steps=self.record.steps,
+            describe=batches.describe,
+            starts_fresh=self.fresh_mean,
+        )
 
 
 def prepare(
@@ -207,20 +208,13 @@ def _start_from(network: FewShotModel, start: str | Path, settings: TrainSetting
     differ, they begin anew. Pre-training trains no matcher, so none is taken over from it.
     """
     path = network_file(start)
-    saved, metadata, tensors = read_network(path)
-    orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (saved, settings)]
+    file = read_network(path)
+    orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (file.settings, settings)]
     other_order = orders[0] != orders[1]
-    without = (
-        *(() if saved.method == settings.method and _has_matcher(metadata) else ("matcher.",)),
-        *((".mean",) if other_order else ()),
-    )
-    fill(network, tensors, source=str(path), without=without)
-    return network_digest(tensors, saved), other_order
-
-
-def _has_matcher(metadata: Mapping[str, str]) -> bool:
-    """Whether the weights come from a stage that trains the matcher."""
-    return '"stage": "pretrain"' not in metadata.get("provenance", "")
+    same_matcher = file.settings.method == settings.method and file.provenance.get("stage") != "pretrain"
+    without = (*(() if same_matcher else ("matcher.",)), *((".mean",) if other_order else ()))
+    fill(network, file.tensors, source=str(path), without=without)
+    return network_digest(file.tensors, file.settings), other_order
 
 
 def _head(
@@ -230,14 +224,7 @@ def _head(
         return None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(settings.seed, "head"))
-        head = BaseClassifier(
-            dim=sum(network.encoder.dims),
-            num_frames=settings.video.num_frames,
-            scales=tuple(Scale(*scale) for scale in settings.m2.scales),
-            num_classes=num_classes,
-            feature_scale=settings.pretrain.feature_scale,
-            dropout=settings.pretrain.dropout,
-        )
+        head = build_classifier(settings, network.encoder, num_classes=num_classes)
     if start is not None and (Path(start) / HEAD).is_file():
         _, tensors = read_tensors(Path(start) / HEAD)
         shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}

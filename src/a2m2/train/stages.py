@@ -25,7 +25,28 @@ from a2m2.train.classifier import BaseClassifier
 from a2m2.train.draws import seed_of
 from a2m2.train.encode import encode_training
 from a2m2.train.optimizer import make_optimizer, rate_factor
-from a2m2.train_settings import MetaSettings, OptimizerSettings, PretrainSettings, TrainSettings
+from a2m2.train_settings import MetaSettings, OptimizerSettings, PretrainSettings, Stage, TrainSettings
+
+
+def build_stage(
+    settings: TrainSettings,
+    stage: Stage,
+    network: FewShotModel,
+    head: BaseClassifier | None,
+    *,
+    num_steps: int,
+    describe: Callable[[int], str],
+    starts_fresh: bool,
+) -> StageModule:
+    """A stage as it is trained; arguments as in :class:`StageModule` and :class:`MetaStage`."""
+    options: dict[str, Any] = {"num_steps": num_steps, "describe": describe}
+    if stage == "pretrain":
+        pretrain = settings.pretrain
+        return PretrainStage(network, head, settings, pretrain.optimizer, stage=pretrain, **options)
+    meta = settings.meta
+    return MetaStage(
+        network, head, settings, meta.optimizer, stage=meta, starts_fresh=starts_fresh, **options
+    )
 
 
 class StageModule(pl.LightningModule, ABC):
