@@ -107,8 +107,8 @@ class A2Settings(Section):
     """Let training find τ, starting from temperature."""
 
 
-class ProtocolSettings(Section):
-    """The few-shot tasks."""
+class TaskSettings(Section):
+    """One kind of few-shot task."""
 
     way: int = Field(default=5, ge=2)
     """Classes in an episode."""
@@ -116,6 +116,11 @@ class ProtocolSettings(Section):
     """Labelled clips a class."""
     query: int = Field(default=1, ge=1)
     """Clips to recognise a class."""
+
+
+class ProtocolSettings(TaskSettings):
+    """The few-shot tasks of an evaluation."""
+
     episodes: int = Field(default=10_000, ge=1)
     """Number of episodes."""
     seed: int = Field(default=0, ge=0)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from a2m2.config import Section
-from a2m2.settings import A2Settings, BackboneSettings, M2Settings, VideoSettings
+from a2m2.settings import A2Settings, BackboneSettings, M2Settings, TaskSettings, VideoSettings
 
 Stage = Literal["pretrain", "meta"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -92,17 +92,13 @@ class PretrainSettings(Section):
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
-class MetaSettings(Section):
+class MetaSettings(TaskSettings):
     """Stage 2: episodes of base classes, as they will be tested."""
 
     steps: int = Field(default=1000, ge=0)
     """Steps of the optimiser; 0 writes the network as it starts."""
     episodes_per_step: int = Field(default=8, ge=1)
     """Episodes whose gradients are added up in one step; steps of one episode are known to break results."""
-    way: int = Field(default=5, ge=2)
-    """Classes in an episode."""
-    shot: int = Field(default=1, ge=1)
-    """Labelled clips a class."""
     query: int = Field(default=5, ge=1)
     """Clips to recognise a class."""
     mean_rate: float = Field(default=0.25, gt=0, le=1)
@@ -112,7 +108,7 @@ class MetaSettings(Section):
     optimizer: OptimizerSettings = OptimizerSettings(lr=1e-4)
 
 
-class ValidationSettings(Section):
+class ValidationSettings(TaskSettings):
     """Episodes of validation classes, by which the best weights are chosen."""
 
     split: str = "val"
@@ -121,12 +117,6 @@ class ValidationSettings(Section):
     """Steps from one validation to the next; the last step is always validated."""
     episodes: int = Field(default=500, ge=1)
     """Number of episodes, the same every time."""
-    way: int = Field(default=5, ge=2)
-    """Classes in an episode."""
-    shot: int = Field(default=1, ge=1)
-    """Labelled clips a class."""
-    query: int = Field(default=1, ge=1)
-    """Clips to recognise a class."""
     max_clips: int = Field(default=1000, ge=1)
     """Most clips, spread evenly over the classes."""
 

@@ -15,6 +15,7 @@ from a2m2.errors import ConfigError, DataError
 from a2m2.methods import find_method
 from a2m2.model import FewShotModel
 from a2m2.networks import build_network
+from a2m2.settings import TaskSettings
 from a2m2.train.batches import BaseClasses, Batches, ClipBatches, EpisodeBatches
 from a2m2.train.classifier import BaseClassifier, build_classifier
 from a2m2.train.clips import ClipSource, Progress
@@ -22,7 +23,7 @@ from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
 from a2m2.train.stages import StageModule, build_stage
 from a2m2.train_records import TrainRecord
-from a2m2.train_settings import MetaSettings, Stage, TrainSettings, ValidationSettings
+from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
 from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
 
@@ -179,7 +180,7 @@ def _part(dataset: Dataset, split: str, key: str) -> Dataset:
     return dataset.select([split])
 
 
-def _check_episodes(dataset: Dataset, task: MetaSettings | ValidationSettings) -> None:
+def _check_episodes(dataset: Dataset, task: TaskSettings) -> None:
     """Refuse classes that cannot fill an episode before anything is written."""
     EpisodeSampler(
         dataset.video_classes,
