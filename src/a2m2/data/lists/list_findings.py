@@ -29,7 +29,8 @@ def list_findings(
         *(_counts(listed, benchmark) if benchmark else ()),
         *_overlaps(listed),
         *_repetitions(listed),
-        *_classes(listed),
+        *_class_indices(listed),
+        *_class_names(listed, benchmark),
         *_too_small(listed, way=way, shot=shot, query=query),
     )
 
@@ -104,7 +105,7 @@ def _repetitions(listed: VideoList) -> Iterator[Finding]:
             )
 
 
-def _classes(listed: VideoList) -> Iterator[Finding]:
+def _class_indices(listed: VideoList) -> Iterator[Finding]:
     for video in listed.videos:
         if video.line_split not in ("", video.split):
             text = f"the line says {video.line_split}, the name of the file {video.split}"
@@ -117,13 +118,16 @@ def _classes(listed: VideoList) -> Iterator[Finding]:
         if len(videos) > 1:
             text = f"class index {index} is another class in each split; called {', '.join(videos)}"
             yield Finding("local-class-index", text, tuple(video.place for video in videos.values()))
+
+
+def _class_names(listed: VideoList, benchmark: Benchmark | None) -> Iterator[Finding]:
+    # The names of a list with the published counts are the published ones: Kinetics-100 has car and cart.
+    if benchmark is not None and not any(_counts(listed, benchmark)):
+        return
     first = {video.class_name: video for video in reversed(listed.videos) if video.has_class_name}
     for one, other in similar_names(sorted(first)):
-        yield Finding(
-            "similar-classes",
-            f"{one!r} and {other!r} are two classes",
-            (first[one].place, first[other].place),
-        )
+        text = f"{one!r} and {other!r} are two classes; is one misspelled?"
+        yield Finding("similar-classes", text, (first[one].place, first[other].place))
 
 
 def _too_small(listed: VideoList, *, way: int, shot: int, query: int) -> Iterator[Finding]:
@@ -139,7 +143,10 @@ def _too_small(listed: VideoList, *, way: int, shot: int, query: int) -> Iterato
             yield Finding("small-class", text, _files(listed, split))
     for (split, name), sources in different.items():
         if len(sources) < shot + query:
-            text = f"{name} in {split or 'the list'} has {len(sources)} videos, {shot} shots and {query} queries need {shot + query}"
+            text = (
+                f"{name} in {split or 'the list'} has {len(sources)} videos, "
+                f"{shot} shots and {query} queries need {shot + query}"
+            )
             yield Finding("small-class", text, (first[split, name].place,))
 
 

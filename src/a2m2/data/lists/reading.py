@@ -22,10 +22,11 @@ LIST_SUFFIXES = frozenset((".txt", ".csv", ".list", ".lst"))
 def read_lists(paths: str | Path | Iterable[str | Path]) -> VideoList:
     """The lists of one data set.
 
-    The split of a line is what its file's name says, unless the lines of the file are of several splits;
-    else what the line or the file's folder says. A class is named as in the line; an index is called ``train8``, with the split that it counts
-    in, so that indices of two splits never meet. The folder in ``train0//videos/Class/x.avi`` is the class's
-    name as long as indices and folders of a file belong together one to one.
+    The split of a line is what its file's name says, unless the lines of the file are of several splits; else
+    what the line or the file's folder says. A class is named as in the line; an index is called ``train8``,
+    with the split that it counts in, so that indices of two splits never meet. The folder in
+    ``train0//videos/Class/x.avi`` is the class's name as long as indices and folders of a file belong together
+    one to one.
 
     Args:
         paths: lists, a folder that holds them, or a folder of class folders.
