@@ -38,13 +38,9 @@ def kinds(names: Sequence[str]) -> frozenset[str]:
 
 
 def print_lists(listed: VideoList, benchmark: Benchmark | None, reason: str) -> None:
-    """How each list was read, and its counts beside the published ones."""
-    for file in listed.files:
-        typer.echo(f"{file.path}: {file.num_lines:,} lines of the format {file.format} ({file.reason})")
-    for path in listed.passed_over:
-        typer.echo(f"{path}: not read, its name says no split")
-    typer.echo(f"benchmark: {benchmark or 'none'} ({reason})")
-    table = Table(title_justify="left")
+    """The counts of a list beside the published ones, then how each file was read."""
+    title = f"benchmark: {benchmark or 'none'} ({reason})"
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("split", "classes", "videos", "lines", "smallest class", "published", ""):
         table.add_column(name, justify="left" if name in ("split", "smallest class", "") else "right")
     published = PUBLISHED[benchmark].counts if benchmark else {}
@@ -68,6 +64,10 @@ def print_lists(listed: VideoList, benchmark: Benchmark | None, reason: str) -> 
     console().print(table)
     if benchmark:
         typer.echo(f"published: classes / videos, split by {PUBLISHED[benchmark].source}")
+    for file in listed.files:
+        typer.echo(f"{file.path}: {file.num_lines:,} lines of the format {file.format} ({file.reason})")
+    for path in listed.passed_over:
+        typer.echo(f"{path}: not read, its name says no split")
 
 
 def print_matches(matches: Matches, *, decoded: bool) -> None:

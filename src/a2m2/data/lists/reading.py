@@ -11,7 +11,7 @@ from a2m2.checks import nearest_path
 from a2m2.data.lists.formats import Lines, read_lines
 from a2m2.data.lists.keys import stem_of
 from a2m2.data.lists.listed import ListedVideo, ListFile, VideoList
-from a2m2.data.lists.splits import split_in, split_of_file
+from a2m2.data.lists.splits import split_in, split_of_folder
 from a2m2.data.manifest import load_dataset
 from a2m2.errors import DataError
 
@@ -76,10 +76,10 @@ def _lists_in(folder: Path) -> tuple[list[Path], list[Path]]:
             for name in sorted(names)
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in LIST_SUFFIXES
         )
-    lists = [path for path in found if split_in(path.stem) or split_in(path.parent.name)]
+    lists = [path for path in found if split_in(path.stem) or split_of_folder(path)]
     lists = lists or found
     places = sorted({path.parent for path in lists})
-    if len(places) > 1 and not all(split_in(place.name) for place in places):
+    if len(places) > 1 and not all(split_of_folder(path) for path in lists):
         some = ", ".join(str(place) for place in places[:3])
         raise DataError(
             f"{folder} holds lists in {len(places)} folders ({some}, ...): give the folder of one data set"
@@ -110,7 +110,7 @@ def _settle(path: Path, read: Lines, *, alone: bool) -> list[ListedVideo]:
     listed = []
     folders_name = _belong_together((line.split, line.class_index, line.class_name) for line in read.lines)
     for line in read.lines:
-        split = of_file or line.split or split_of_file(path)
+        split = of_file or line.split or split_of_folder(path)
         if not split and not alone:
             raise DataError(
                 f"{path}:{line.number}: neither the name nor the line says the split; "

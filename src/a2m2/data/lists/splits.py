@@ -34,9 +34,12 @@ def split_in(name: str) -> str:
     return said.pop() if len(said) == 1 else ""
 
 
-def split_of_file(path: Path) -> str:
-    """The split that the name of a list says, or else that of its folder (``train/list.txt``)."""
-    return split_in(path.stem) or split_in(path.absolute().parent.name)
+def split_of_folder(path: Path) -> str:
+    """The split that the folder of a list is called after (``train/list.txt``), else empty.
+
+    Only the whole name counts: words such as *test* stand in many paths.
+    """
+    return SPLIT_WORDS.get(path.absolute().parent.name.lower(), "")
 
 
 def split_called(name: str) -> str:
