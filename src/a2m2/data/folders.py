@@ -85,7 +85,11 @@ class _Listing:
 
 
 def _list(folder: Path) -> _Listing:
-    folders, videos, images, broken, notes = [], [], [], [], []
+    folders: list[str] = []
+    videos: list[str] = []
+    images: list[str] = []
+    broken: list[str] = []
+    notes: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

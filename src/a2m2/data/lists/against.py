@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from a2m2.data.lists.findings import Finding
+from a2m2.data.lists.findings import Finding, FindingKind
 from a2m2.data.lists.keys import without_seconds
 from a2m2.data.lists.listed import ListedVideo, VideoList
 from a2m2.data.lists.published import Benchmark
 
-_HELD_OUT = ("val", "test")
+_HELD_OUT: dict[str, FindingKind] = {"test": "test-in-train", "val": "val-in-train"}
 
 
 def against_findings(
@@ -43,13 +43,13 @@ def _by_split(listed: VideoList, *, local: bool) -> _Splits:
 
 def _leaks(held_out: _Splits, trained: _Splits, *, theirs_are_trained: bool) -> Iterator[Finding]:
     train = trained.get("train", {})
-    for split in _HELD_OUT:
+    for split, kind in _HELD_OUT.items():
         for identity, video in held_out.get(split, {}).items():
             if identity in train:
                 where = "the other list's train" if theirs_are_trained else "this list's train"
                 whose = "this list's" if theirs_are_trained else "the other list's"
                 places = (video.place, train[identity].place)
-                yield Finding("shared-with-train", f"{video.source} of {whose} {split} is in {where}", places)
+                yield Finding(kind, f"{video.source} of {whose} {split} is in {where}", places)
 
 
 def _replaced(ours: _Splits, theirs: _Splits) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from pathlib import Path
 
 from a2m2.data.lists.class_names import similar_names
 from a2m2.data.lists.findings import Finding
@@ -106,10 +107,13 @@ def _repetitions(listed: VideoList) -> Iterator[Finding]:
 
 
 def _class_indices(listed: VideoList) -> Iterator[Finding]:
+    astray: dict[tuple[Path, str], list[ListedVideo]] = {}
     for video in listed.videos:
         if video.line_split not in ("", video.split):
-            text = f"the line says {video.line_split}, the name of the file {video.split}"
-            yield Finding("split-disagrees", text, (video.place,))
+            astray.setdefault((video.file, video.line_split), []).append(video)
+    for (_, said), lines in astray.items():
+        text = f"the line says {said}, the name of the file {lines[0].split} ({len(lines):,} such lines)"
+        yield Finding("split-disagrees", text, (lines[0].place,))
     of_index: dict[int, dict[str, ListedVideo]] = {}
     for video in listed.videos:
         if video.class_index is not None and not video.has_class_name:
