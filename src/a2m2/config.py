@@ -11,18 +11,25 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from a2m2.errors import ConfigError
 
 
 class Section(BaseModel):
-    """Base of every configuration class: frozen, strict about names, described by its field docs."""
+    """Base of every configuration class: frozen, strict about names, described by its field docs.
+
+    Attributes:
+        later: fields that came after records and weights of the section were written. At their defaults they are left
+            out of what is saved and digested, so that an older configuration keeps its digest: caches stay valid and
+            trainings can be resumed. Their defaults must never change.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    later: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def build(cls, values: Mapping[str, Any] | None = None, *, source: str = "configuration") -> Self:
@@ -31,6 +38,14 @@ class Section(BaseModel):
             return cls.model_validate(dict(values or {}))
         except ValidationError as error:
             raise ConfigError(f"{source}: {_explain(error, cls)}") from None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_later_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        at_default = {
+            name for name in self.later if getattr(self, name) == type(self).model_fields[name].default
+        }
+        return {name: value for name, value in values.items() if name not in at_default}
 
     def digest(self) -> str:
         """16 hex digits that name this configuration."""
