@@ -71,6 +71,24 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(EvaluateSettings, tmp_path / "none.yaml", data="clips")
 
 
+def test_settings_that_came_later_leave_older_digests_as_they_were() -> None:
+    # What the digests were before these settings existed.
+    assert M2Settings().digest() == "d3947da5f54b572e"
+    assert M2Settings(order="first").digest() == "d0886f11ddd9eed5"
+    assert EvaluateSettings(data="x").digest() == "eb615f99d6391a77"
+    assert M2Settings.later.isdisjoint(M2Settings().model_dump())
+    for change in ({"root": "none"}, {"shrinkage": 0.2}, {"sketch_length": 8}, {"sketch_seed": 1}):
+        changed = M2Settings(**change)
+        assert changed.digest() != M2Settings().digest()
+        assert changed.model_dump().items() >= change.items()
+        assert M2Settings(**changed.model_dump()) == changed
+
+
+def test_a_cholesky_factor_is_not_scaled_off_its_diagonal() -> None:
+    with pytest.raises(ConfigError, match="root cholesky gives triangular ones; set it to false"):
+        load(EvaluateSettings, None, ["m2.root=cholesky", "m2.scale_off_diagonal=true"], data="x")
+
+
 def test_the_digest_names_the_content() -> None:
     assert M2Settings().digest() == M2Settings(order="second").digest()
     assert M2Settings().digest() != M2Settings(order="first").digest()

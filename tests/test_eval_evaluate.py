@@ -28,6 +28,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data") / "squares", splits=SPLITS, clips_per_class=5)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Maps and descriptors that tests without an eye on caches share."""
+    return tmp_path_factory.mktemp("cache")
+
+
 def settings(data: Path, *overrides: str) -> EvaluateSettings:
     return load(EvaluateSettings, None, [*SMALL, *overrides], data=str(data))
 
@@ -67,6 +73,40 @@ def test_from_clips_to_records(data: Path, tmp_path: Path) -> None:
         assert sum(map(sum, record.plan)) == pytest.approx(1, abs=1e-3)
         assert all((out / "evidence" / name).is_file() for name in record.query.thumbnails)
         assert len(record.query.spans) == len(record.plan) == 14
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ("m2.order=third", "third-order"),
+        ("m2.order=brownian", "Brownian-distance"),
+        ("m2.order=first+second", "first+second-order"),
+        ("m2.root=log_euclidean", "second-order (log_euclidean)"),
+        ("m2.root=cholesky", "second-order (cholesky)"),
+        ("m2.root=none", "second-order (none)"),
+    ],
+)
+def test_other_statistics_from_clips_to_records(
+    cache: Path, data: Path, change: str, kind: str, tmp_path: Path
+) -> None:
+    result = evaluate(
+        settings(data, change, "methods=[a2m2_net, protonet]"), out=tmp_path / "run", cache=cache
+    )
+    assert read_run(tmp_path / "run").methods == {
+        "a2m2_net": f"{kind} moments, exact optimal transport",
+        "protonet": f"mean of {kind} moments, cosine",
+    }
+    assert result.summary.methods["a2m2_net"].accuracy > 0.45
+    again = evaluate(settings(data, change, "methods=[a2m2_net, protonet]"), cache=cache)
+    assert again.records == result.records
+
+
+def test_the_regulariser_reaches_the_descriptors(data: Path, cache: Path) -> None:
+    answers = []
+    for eps in ("1.0e-9", "1.0e+9"):
+        run = evaluate(settings(data, "methods=[protonet_euclidean]", f"m2.eps={eps}"), cache=cache)
+        answers.append([record.predictions for record in run.records])
+    assert answers[0] != answers[1]
 
 
 def test_a_second_method_decodes_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

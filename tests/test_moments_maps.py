@@ -48,7 +48,9 @@ def test_log_of_a_scaled_covariance_and_of_its_inverse() -> None:
         return symmetric_log(basis * (values - shift) @ basis.T, shrinkage=0.01, eps=0.0)
 
     identity = torch.eye(6, dtype=torch.float64)
-    torch.testing.assert_close(log(7 * eigenvalues) - log(eigenvalues), np.log(7) * identity, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        log(7 * eigenvalues) - log(eigenvalues), np.log(7) * identity, atol=1e-6, rtol=0
+    )
     torch.testing.assert_close(log(1 / eigenvalues), -log(eigenvalues), atol=1e-6, rtol=0)
 
 

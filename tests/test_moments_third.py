@@ -110,4 +110,6 @@ def test_wrong_arguments_are_named() -> None:
         with pytest.raises(ValueError, match=f"even sketch length, at least 2, got {length}"):
             cube_projection(4, length=length, seed=0)
     with pytest.raises(ValueError, match="maps with the projection's 4 channels, got 5"):
-        window_third_moments(torch.zeros(1, 4, 5, 2, 2), WHOLE, projection=cube_projection(4, length=2, seed=0))
+        window_third_moments(
+            torch.zeros(1, 4, 5, 2, 2), WHOLE, projection=cube_projection(4, length=2, seed=0)
+        )
