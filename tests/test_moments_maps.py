@@ -38,6 +38,17 @@ def test_single_precision_keeps_enough_of_the_log() -> None:
     assert (symmetric_log(sigma).double() - double).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_single_precision_bears_the_least_shrinkage_that_settings_allow(name: str) -> None:
+    x = random(1, 128, 49, dtype=torch.float32).requires_grad_()
+    values = MAPS[name](covariance(x), shrinkage=1e-3)
+    values.square().sum().backward()
+    exact = MAPS[name](covariance(x.detach().double()), shrinkage=1e-3)
+    assert (values.double() - exact).abs().max() < 0.01 * exact.abs().max()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
 def test_log_of_a_scaled_covariance_and_of_its_inverse() -> None:
     basis, _ = torch.linalg.qr(random(6, 6))
     eigenvalues = torch.linspace(1, 3, 6, dtype=torch.float64)

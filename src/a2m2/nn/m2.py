@@ -187,12 +187,12 @@ class M2Block(nn.Module):
         if self.order == "brownian":
             distances = brownian_matrix(window_means(calibrated, self.scales), sigma, eps=self.eps)
             return triu_vector(distances, scale_off_diagonal=self.scale_off_diagonal)
-        second = triu_vector(self.map(sigma), scale_off_diagonal=self.scale_off_diagonal)
+        second = triu_vector(self.rooted(sigma), scale_off_diagonal=self.scale_off_diagonal)
         if self.order == "second":
             return second
         return torch.cat([window_means(calibrated, self.scales), second], dim=-1)
 
-    def map(self, sigma: Float[Tensor, "batch node dim dim"]) -> Float[Tensor, "batch node dim dim"]:
+    def rooted(self, sigma: Float[Tensor, "batch node dim dim"]) -> Float[Tensor, "batch node dim dim"]:
         """Step 5, or what ``root`` asks for in its place."""
         if self.root == "newton_schulz":
             return newton_schulz_sqrt(sigma, steps=self.newton_steps, eps=self.eps)
