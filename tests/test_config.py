@@ -71,6 +71,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(EvaluateSettings, tmp_path / "none.yaml", data="clips")
 
 
+def test_a_cholesky_factor_is_not_scaled_off_its_diagonal() -> None:
+    with pytest.raises(ConfigError, match="root cholesky gives triangular ones; set it to false"):
+        load(EvaluateSettings, None, ["m2.root=cholesky", "m2.scale_off_diagonal=true"], data="x")
+
+
 def test_the_digest_names_the_content() -> None:
     assert M2Settings().digest() == M2Settings(order="second").digest()
     assert M2Settings().digest() != M2Settings(order="first").digest()

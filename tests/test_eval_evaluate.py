@@ -12,11 +12,13 @@ from a2m2.config import load
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError
 from a2m2.eval import maps
+from a2m2.eval.describe import describe, fit_clips
 from a2m2.eval.evaluate import evaluate, plan
+from a2m2.eval.maps import ClipMaps
 from a2m2.eval.stats import read_summary
 from a2m2.nn import Backbone
 from a2m2.records import read_episodes, read_evidence, read_run
-from a2m2.settings import EvaluateSettings
+from a2m2.settings import EvaluateSettings, M2Settings
 from tiny_clips import make_dataset
 
 SPLITS = {"train": ["still", "down_right"], "test": ["right", "left", "down", "up"]}
@@ -26,6 +28,12 @@ SMALL = ["video.resize=48", "video.crop=48", "protocol.way=3", "protocol.episode
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data") / "squares", splits=SPLITS, clips_per_class=5)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Maps and descriptors that tests without an eye on caches share."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def settings(data: Path, *overrides: str) -> EvaluateSettings:
@@ -67,6 +75,39 @@ def test_from_clips_to_records(data: Path, tmp_path: Path) -> None:
         assert sum(map(sum, record.plan)) == pytest.approx(1, abs=1e-3)
         assert all((out / "evidence" / name).is_file() for name in record.query.thumbnails)
         assert len(record.query.spans) == len(record.plan) == 14
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ("m2.order=third", "third-order"),
+        ("m2.order=brownian", "Brownian-distance"),
+        ("m2.order=first+second", "first+second-order"),
+        ("m2.root=log_euclidean", "second-order (log_euclidean)"),
+    ],
+)
+def test_other_statistics_from_clips_to_records(
+    cache: Path, data: Path, change: str, kind: str, tmp_path: Path
+) -> None:
+    changed = settings(data, change, "methods=[a2m2_net, protonet]")
+    result = evaluate(changed, out=tmp_path / "run", cache=cache)
+    assert read_run(tmp_path / "run").methods == {
+        "a2m2_net": f"{kind} moments, exact optimal transport",
+        "protonet": f"mean of {kind} moments, cosine",
+    }
+    assert result.summary.methods["a2m2_net"].accuracy > 0.45
+    # Once more from stored descriptors.
+    assert evaluate(changed, cache=cache).records == result.records
+
+
+def test_the_regulariser_reaches_the_descriptors() -> None:
+    stage_map = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    clip = ClipMaps((stage_map,), torch.arange(4.0, dtype=torch.float64), 4.0)
+    found = []
+    for eps in (1e-9, 1e-2):
+        m2 = M2Settings(components=2, eps=eps)
+        found += list(describe(m2, fit_clips(m2, lambda: [clip]), [clip]))
+    assert (found[0].values - found[1].values).abs().max() > 1e-3
 
 
 def test_a_second_method_decodes_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

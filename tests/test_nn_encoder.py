@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from a2m2.matching import pair_cosines
 from a2m2.moments import Scale
 from a2m2.nn import Backbone, ConvReduction, Encoder, M2Block, Reduction, join_descriptors
 from a2m2.nn.sources import Normalisation
@@ -92,6 +93,25 @@ def test_a_joined_mean_is_cut_into_the_blocks() -> None:
     torch.testing.assert_close(model.blocks[1].mean, mean[21:])
     model.set_mean(None)
     assert model(FRAMES).mean is None
+
+
+def test_two_statistics_a_stage_are_two_blocks_a_stage() -> None:
+    model = encoder(order="first+second")
+    assert (model.dims, model.block_sizes) == ((27, 27), (6, 21, 6, 21))
+    mean = torch.arange(54.0)
+    model.set_mean(mean)
+    found = model(FRAMES)
+    assert found.blocks == model.block_sizes
+    torch.testing.assert_close(found.mean, mean)
+    torch.testing.assert_close(model.blocks[1].mean, mean[27:])
+    # The cosine of the joined descriptors is the mean of the cosines of four.
+    parts = [
+        part - centre
+        for part, centre in zip(*(x.split(found.blocks, -1) for x in (found.values, mean)), strict=True)
+    ]
+    cosines = [torch.cosine_similarity(part[0, 3], part[1, 2], dim=0) for part in parts]
+    one, other = found[torch.tensor([0])], found[torch.tensor([1])]
+    torch.testing.assert_close(pair_cosines(one, other).centred[0, 0, 3, 2], torch.stack(cosines).mean())
 
 
 def test_learnt_reductions_train_through_the_encoder() -> None:

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 import torch
 
-from a2m2.moments import Scale
+from a2m2.moments import Order, Root, Scale, cube_projection
 from a2m2.nn import ConvReduction, M2Block, Reduction, fit_reduction
+from a2m2.settings import M2Settings
 from reference import moments as reference
 
 SCALES = (Scale(1, 1), Scale(2, 2), Scale(4, 4))
+STATISTICS: dict[str, dict[str, Any]] = {
+    "first": {"order": "first"},
+    "second": {},
+    "third": {"order": "third", "sketch_length": 12},
+    "brownian": {"order": "brownian"},
+    "first+second": {"order": "first+second"},
+    "log_euclidean": {"root": "log_euclidean"},
+    "cholesky": {"root": "cholesky"},
+    "none": {"root": "none"},
+}
+SLOW: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "third": lambda x: reference.third_sketch(x, cube_projection(len(x), length=12, seed=0).double().numpy()),
+    "brownian": lambda x: reference.upper_triangle(reference.brownian(x)),
+    "first+second": lambda x: np.concatenate(
+        [x.mean(1), reference.upper_triangle(reference.newton_schulz(reference.covariance(x), 3))]
+    ),
+    "log_euclidean": lambda x: reference.upper_triangle(
+        reference.symmetric_log(reference.shrunk(reference.covariance(x), 0.1))
+    ),
+    "cholesky": lambda x: reference.upper_triangle(
+        reference.cholesky_root(reference.shrunk(reference.covariance(x), 0.1))
+    ),
+    "none": lambda x: reference.upper_triangle(reference.covariance(x)),
+}
 
 
 def random_maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -48,6 +76,32 @@ def test_first_order_is_the_mean_of_the_same_channels() -> None:
     slow = [calibrated[a:b].mean(axis=(0, 2, 3)) for a, b in windows]
     np.testing.assert_allclose(values.numpy(), np.stack(slow), atol=1e-6)
     assert block.dim == 6
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_other_statistics_equal_their_slow_loops(name: str) -> None:
+    maps = random_maps(2, 4, 3, 3, 3, dtype=torch.float64)
+    block = M2Block(Reduction.identity(3), eps=1e-15, **STATISTICS[name]).double()
+    found = block(maps, *times(2, 4))
+    for fast, video in zip(found.values, maps.numpy(), strict=True):
+        slow = reference.each_window(reference.append_differences(video), (1, 2, 4), SLOW[name])
+        np.testing.assert_allclose(fast.numpy(), slow, atol=1e-5)
+    assert found.values.shape[-1] == block.dim == sum(found.blocks)
+    assert found.blocks == {"third": (12,), "first+second": (6, 21)}.get(name, (21,))
+
+
+def test_statistics_and_settings_have_the_same_choices() -> None:
+    fields = M2Settings.model_fields
+    assert get_args(fields["order"].annotation) == get_args(Order)
+    assert get_args(fields["root"].annotation) == get_args(Root)
+    assert {some.get("order", "second") for some in STATISTICS.values()} == set(get_args(Order))
+    assert {some.get("root", "newton_schulz") for some in STATISTICS.values()} == set(get_args(Root))
+
+
+def test_the_projection_is_saved_with_the_weights_of_third_order_alone() -> None:
+    third = M2Block(Reduction.identity(3), order="third", sketch_length=4, sketch_seed=7)
+    assert torch.equal(third.state_dict()["projection"], cube_projection(6, length=4, seed=7))
+    assert "projection" not in M2Block(Reduction.identity(3)).state_dict()
 
 
 def test_the_measured_recipe_has_its_shapes() -> None:
@@ -93,25 +147,28 @@ def test_differences_tell_a_clip_from_its_reverse() -> None:
     assert (forward - backward).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("name", STATISTICS)
 @pytest.mark.parametrize("calibration", ["none", "difference", "central", "tsa+tca"])
-def test_gradients_agree_with_finite_differences(order: str, calibration: str) -> None:
+def test_gradients_agree_with_finite_differences(name: str, calibration: str) -> None:
     torch.manual_seed(0)
+    options = {"eps": 1e-3, **STATISTICS[name]}
     block = M2Block(
-        Reduction.identity(2), calibration=calibration, scales=(Scale(1, 1), Scale(2, 2)), order=order
+        Reduction.identity(2), calibration=calibration, scales=(Scale(1, 1), Scale(2, 2)), **options
     )
     block.double().eval()
     maps = random_maps(1, 2, 2, 2, 2, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: describe(block, x), (maps,))
 
 
+@pytest.mark.parametrize("name", STATISTICS)
 @pytest.mark.parametrize("kind", ["constant", "zero", "rank 48 at d = 128", "autocast"])
-def test_degenerate_clips_give_finite_values_and_finite_gradients(kind: str) -> None:
+def test_degenerate_clips_give_finite_values_and_finite_gradients(kind: str, name: str) -> None:
     torch.manual_seed(0)
+    options = STATISTICS[name]
     if kind == "rank 48 at d = 128":
-        block, maps = M2Block(ConvReduction(32, 64)), random_maps(1, 4, 32, 7, 7)
+        block, maps = M2Block(ConvReduction(32, 64), **options), random_maps(1, 4, 32, 7, 7)
     else:
-        block = M2Block(ConvReduction(8, 6), calibration="difference")
+        block = M2Block(ConvReduction(8, 6), calibration="difference", **options)
         fill = {"constant": torch.full((1, 4, 8, 3, 3), 2.5), "zero": torch.zeros(1, 4, 8, 3, 3)}
         maps = fill.get(kind, random_maps(1, 4, 8, 3, 3))
     maps.requires_grad_()
@@ -147,8 +204,16 @@ def test_mean_descriptor_is_attached_saved_and_loaded() -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="expected order 'first' or 'second', got 'third'"):
-        M2Block(Reduction.identity(3), order="third")
+    with pytest.raises(
+        ValueError, match=r"expected order to be one of first, second, third, .* got 'fourth'"
+    ):
+        M2Block(Reduction.identity(3), order="fourth")
+    with pytest.raises(ValueError, match=r"expected root to be one of newton_schulz, .* got 'cube'"):
+        M2Block(Reduction.identity(3), root="cube")
+    with pytest.raises(ValueError, match="expected scale_off_diagonal false with root cholesky"):
+        M2Block(Reduction.identity(3), root="cholesky", scale_off_diagonal=True)
+    with pytest.raises(ValueError, match="expected an even sketch length, at least 2, got 5"):
+        M2Block(Reduction.identity(3), order="third", sketch_length=5)
     with pytest.raises(ValueError, match="expected at least one scale, got none"):
         M2Block(Reduction.identity(3), scales=())
     with pytest.raises(ValueError, match=r"mean descriptor of shape \(21,\), got \(20,\)"):

@@ -255,6 +255,19 @@ def test_weights_of_another_configuration_name_the_first_tensor(
     assert start(tmp_path / "run", "method=diagonal", "meta.steps=1", start=trained).start
 
 
+@pytest.mark.parametrize("change", ["m2.order=third", "m2.root=log_euclidean", "m2.order=first+second"])
+def test_another_statistic_begins_with_a_mean_of_its_own(
+    change: str, trained: Path, start: Start, tmp_path: Path
+) -> None:
+    assert start(tmp_path / "run", change, "meta.steps=1", start=trained).start
+    encoder = load_network(tmp_path / "run").network.encoder
+    assert encoder.mean is not None
+    assert encoder.mean.abs().sum() > 0
+    before = load_network(trained).network.encoder
+    assert before.mean is not None
+    assert encoder.mean.shape != before.mean.shape or not torch.allclose(encoder.mean, before.mean, atol=0.5)
+
+
 def test_weights_that_are_none_are_named(trained: Path, start: Start, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no weights .*trainde; did you mean .*trained\?"):
         (tmp_path / "trained").mkdir()

@@ -41,6 +41,12 @@ CASES = {
     "protonet": ["method=protonet", "meta.way=3"],
     "protonet_euclidean": ["method=protonet_euclidean"],
     "a2_first_order": ["method=a2_first_order"],
+    "third order": ["m2.order=third", "m2.sketch_length=10"],
+    "Brownian": ["m2.order=brownian"],
+    "first and second order, gate": ["m2.order=first+second", "a2.weights=gate"],
+    "logarithm": ["m2.root=log_euclidean"],
+    "Cholesky": ["m2.root=cholesky"],
+    "covariance": ["m2.root=none"],
 }
 
 

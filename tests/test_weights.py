@@ -42,6 +42,11 @@ NETWORKS = {
         "small-cnn",
         ["m2.calibration=tsa+tca", "m2.center=false", "method=a2_first_order"],
     ),
+    "third order": ("small-cnn", ["m2.order=third", "m2.sketch_length=10", "m2.sketch_seed=3"]),
+    "first and second order, two stages": ("small-cnn", ["m2.order=first+second", "m2.stages=[mid, last]"]),
+    "Brownian, with a gate": ("small-cnn", ["m2.order=brownian", "a2.weights=gate"]),
+    "third order, with a gate": ("small-cnn", ["m2.order=third", "a2.weights=gate"]),
+    "logarithm": ("small-cnn", ["m2.root=log_euclidean"]),
     "gate and temperature": (
         "small-cnn",
         ["a2.weights=gate", "a2.learn_temperature=true", "a2.order_prior=0.3"],
@@ -116,8 +121,9 @@ def test_the_digest_names_weights_and_settings_but_no_place(tmp_path: Path) -> N
     digest = network_digest(tensors, settings.network())
     elsewhere = tiny_settings("y", "backbone.source=some/where").network()
     assert network_digest(tensors, elsewhere) == digest
-    other = tiny_settings("y", "m2.newton_steps=4").network()
-    assert network_digest(tensors, other) != digest
+    for change in ("m2.newton_steps=4", "m2.root=none", "m2.shrinkage=0.2", "m2.sketch_seed=1"):
+        other = tiny_settings("y", change).network()
+        assert network_digest(tensors, other) != digest
     with torch.no_grad():
         next(network.parameters()).add_(1e-3)
     assert network_digest(network.state_dict(), settings.network()) != digest

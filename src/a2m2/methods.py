@@ -14,8 +14,8 @@ from typing import Any
 
 from a2m2.errors import ConfigError
 from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
-from a2m2.moments import triu_length
-from a2m2.settings import A2Settings, M2Settings
+from a2m2.moments import block_sizes
+from a2m2.settings import DIFFERENCES, A2Settings, M2Settings
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def descriptor_length(m2: M2Settings) -> int:
     """
     if m2.components is None:
         raise ConfigError("a2.weights gate needs to know the length of descriptors; give m2.components")
-    channels = m2.components * (2 if m2.calibration in ("difference", "central") else 1)
-    return len(m2.stages) * (channels if m2.order == "first" else triu_length(channels))
+    channels = m2.components * (2 if m2.calibration in DIFFERENCES else 1)
+    return len(m2.stages) * sum(block_sizes(m2.order, channels, sketch_length=m2.sketch_length))
 
 
 def _tau(a2: A2Settings) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _tau(a2: A2Settings) -> dict[str, Any]:
 
 
 def _order(m2: M2Settings) -> str:
-    return f"{m2.order}-order"
+    return m2.kind
 
 
 def _options(a2: A2Settings) -> str:

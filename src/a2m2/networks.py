@@ -8,7 +8,8 @@ from a2m2.errors import ConfigError
 from a2m2.methods import find_method
 from a2m2.model import FewShotModel
 from a2m2.moments import Scale
-from a2m2.nn import Backbone, ConvReduction, Encoder, M2Block, load_backbone
+from a2m2.nn import Backbone, ConvReduction, Encoder, M2Block, Reduction, load_backbone
+from a2m2.nn.reduction import ReductionModule
 from a2m2.settings import M2Settings
 from a2m2.train_settings import NetworkSettings
 
@@ -50,21 +51,30 @@ def build_network(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        blocks = [_block(m2, channels) for channels in backbone.channels]
+        blocks = [_trained_block(m2, channels) for channels in backbone.channels]
     return FewShotModel(Encoder(backbone, blocks), method.matcher)
 
 
-def _block(m2: M2Settings, channels: int) -> M2Block:
-    assert m2.components is not None  # checked by the settings where the reduction is made of convolutions
-    block = M2Block(
-        ConvReduction(channels, m2.components, hidden=m2.hidden),
+def m2_block(m2: M2Settings, reduction: Reduction | ReductionModule) -> M2Block:
+    """The M² block that ``m2`` describes, behind a given reduction and without a mean descriptor."""
+    return M2Block(
+        reduction,
         calibration=m2.calibration,
         scales=tuple(Scale(*scale) for scale in m2.scales),
         order=m2.order,
+        root=m2.root,
         newton_steps=m2.newton_steps,
         eps=m2.eps,
+        shrinkage=m2.shrinkage,
         scale_off_diagonal=m2.scale_off_diagonal,
+        sketch_length=m2.sketch_length,
+        sketch_seed=m2.sketch_seed,
     )
+
+
+def _trained_block(m2: M2Settings, channels: int) -> M2Block:
+    assert m2.components is not None  # checked by the settings where the reduction is made of convolutions
+    block = m2_block(m2, ConvReduction(channels, m2.components, hidden=m2.hidden))
     if m2.center:
         block.set_mean(torch.zeros(block.dim))
     return block

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from a2m2.config import Section
 
 Stage = str | int
+DIFFERENCES = ("difference", "central")
+"""Calibrations that append a difference, as many channels again, and have no weights."""
 FitSource = Literal["auto", "train", "supports", "transductive"]
 
 
@@ -53,8 +55,8 @@ class M2Settings(Section):
 
     stages: tuple[Stage, ...] = ("mid",)
     """Backbone stages: mid, last, pooled (spatial mean of last) or a hidden-state index; several are joined."""
-    order: Literal["first", "second"] = "second"
-    """Moment of each window: mean vector or covariance."""
+    order: Literal["first", "second", "third", "brownian", "first+second"] = "second"
+    """Statistic of each window: mean, covariance, third moment, Brownian distance covariance, or two of them."""
     calibration: Literal["none", "difference", "central", "tsa", "tca", "tsa+tca"] = "difference"
     """Append the difference to the previous frame, or between both neighbours (central); tsa and tca are trained."""
     reduction: Literal["pca", "conv"] = "pca"
@@ -65,10 +67,18 @@ class M2Settings(Section):
     """Channels between the two convolutions of the reduction."""
     scales: tuple[tuple[int, ...], ...] = ((1, 1), (2, 2), (4, 4))
     """Windows over the sampled frames, each (window, stride[, spatial pool[, regions]])."""
+    root: Literal["newton_schulz", "log_euclidean", "cholesky", "none"] = "newton_schulz"
+    """Map of a covariance: square root by Newton–Schulz steps, logarithm, Cholesky factor, or the covariance itself."""
     newton_steps: int = Field(default=3, ge=1)
     """Newton–Schulz steps of the matrix square root."""
     eps: float = Field(default=1e-9, ge=0)
-    """Multiple of the identity added to a covariance before its root."""
+    """Multiple of the identity added to a covariance before its root; keeps other statistics from dividing by 0."""
+    shrinkage: float = Field(default=0.1, ge=1e-3, le=1)
+    """Share of the mean variance added to every direction before log_euclidean or cholesky, which need full rank."""
+    sketch_length: int = Field(default=256, ge=2, multiple_of=2)
+    """Numbers that stand for the third moment of a window, by random projection."""
+    sketch_seed: int = Field(default=0, ge=0)
+    """Seed of that projection."""
     scale_off_diagonal: bool = False
     """Multiply off-diagonal entries by √2 when vectorising."""
     center: bool = True
@@ -80,10 +90,32 @@ class M2Settings(Section):
             raise ValueError("components is null, but reduction conv needs a number; give one, 128 in TCPNet")
         return self
 
+    @model_validator(mode="after")
+    def _a_factor_has_each_entry_once(self) -> M2Settings:
+        if self.root == "cholesky" and self.scale_off_diagonal:
+            raise ValueError(
+                "scale_off_diagonal is for symmetric matrices, root cholesky gives triangular ones; set it to false"
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The statistic in words, as an adjective for descriptors and moments."""
+        if self.order == "brownian":
+            return "Brownian-distance"
+        if self.order in ("first", "third") or self.root == "newton_schulz":
+            return f"{self.order}-order"
+        return f"{self.order}-order ({self.root})"
+
+    @property
+    def statistic(self) -> tuple[str | int, ...]:
+        """What a descriptor is a statistic of: settings under which mean descriptors cannot be exchanged."""
+        return self.order, self.root, self.sketch_length, self.sketch_seed
+
     @property
     def trained(self) -> bool:
         """Whether some of its parts have weights that training has to find."""
-        return self.reduction == "conv" or self.calibration not in ("none", "difference", "central")
+        return self.reduction == "conv" or self.calibration not in ("none", *DIFFERENCES)
 
 
 class A2Settings(Section):

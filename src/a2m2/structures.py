@@ -67,8 +67,8 @@ class Descriptors:
         energy: ``(batch, time)`` float32, motion energy of each sampled frame (0 everywhere when the
             encoder has no difference channels).
         mean: ``(dim,)`` descriptor that centring subtracts, or None for no centring.
-        blocks: sizes of the parts of ``dim`` that come from different backbone stages; each part is
-            centred and normalised alone and counts equally in a cosine.
+        blocks: sizes of the parts of ``dim`` that come from different backbone stages or are different
+            statistics; each part is centred and normalised alone and counts equally in a cosine.
     """
 
     values: Float[Tensor, "batch node dim"]

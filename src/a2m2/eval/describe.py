@@ -13,6 +13,7 @@ from torch import Tensor
 from a2m2.errors import DataError
 from a2m2.eval.maps import ClipMaps
 from a2m2.moments import Scale
+from a2m2.networks import m2_block
 from a2m2.nn import M2Block, MomentAccumulator, Reduction, fit_reduction, join_descriptors
 from a2m2.settings import M2Settings
 from a2m2.structures import Descriptors
@@ -108,17 +109,7 @@ def _fit_reductions(settings: M2Settings, clips: Clips) -> tuple[Reduction, ...]
 
 
 def _blocks(settings: M2Settings, reductions: Sequence[Reduction]) -> tuple[M2Block, ...]:
-    return tuple(
-        M2Block(
-            reduction,
-            calibration=settings.calibration,
-            scales=scales_of(settings),
-            order=settings.order,
-            newton_steps=settings.newton_steps,
-            scale_off_diagonal=settings.scale_off_diagonal,
-        )
-        for reduction in reductions
-    )
+    return tuple(m2_block(settings, reduction) for reduction in reductions)
 
 
 @torch.inference_mode()

@@ -25,6 +25,8 @@ from a2m2.structures import Descriptors
 
 _DESCRIPTORS = "descriptors"
 _FITS = "fits"
+_FORMAT = 2
+"""Of descriptors and fits: 1 did not heed ``m2.eps``."""
 
 
 class Library:
@@ -135,6 +137,7 @@ class Library:
     def key(self, settings: M2Settings) -> str:
         """Digest of everything but the video that a descriptor depends on."""
         parts = [
+            _FORMAT,
             settings.digest(),
             *(self.bank.key(stage) for stage in settings.stages),
             _list_digest(self.fit_digests),

@@ -176,7 +176,7 @@ def describe_videos(
         scale=scale,
         energy=stack.tensors["energy"],
         mean=encoder.mean,
-        blocks=encoder.dims,
+        blocks=encoder.block_sizes,
     )
     return descriptors, stack.tensors["pts_seconds"]
 
@@ -222,7 +222,7 @@ def _matcher(saved: SavedNetwork, method: str, settings: EvaluateSettings, name:
     built = find_method(method)(own, a2)
     if built.m2 != own:
         raise ConfigError(
-            f"method {method} reads other descriptors than the {own.order}-order ones of {name}; choose another "
+            f"method {method} reads other descriptors than the {own.kind} ones of {name}; choose another "
             "method, or evaluate it without a trained network"
         )
     learned = saved.network.matcher.state_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -32,41 +32,56 @@ def window_covariances(
     Raises:
         ValueError: not five axes, a window longer than the clip, or maps with fewer positions than regions.
     """
-    frames: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-    moments = []
-    for scale in scales:
-        key = (scale.pool, scale.regions)
-        if key not in frames:
-            frames[key] = _frame_moments(maps, scale)
-        means, covariances = frames[key]
-        windowed = _unfold(means, scale)
-        within = _unfold(covariances, scale).mean(dim=-1)
-        moments.append((within + covariance(windowed)).flatten(1, 2))
-    return torch.cat(moments, dim=1)
+    return over_windows(
+        maps,
+        scales,
+        of_frame=lambda positions: (positions.mean(dim=-1), covariance(positions)),
+        of_window=lambda means, covariances: covariances.mean(dim=-1) + covariance(means),
+    )
 
 
 def window_means(
     maps: Float[Tensor, "batch time dim height width"], scales: Sequence[Scale]
 ) -> Float[Tensor, "batch node dim"]:
     """Mean vector of every candidate: the first-order counterpart of :func:`window_covariances`."""
-    frames: dict[tuple[int, int], Tensor] = {}
+    return over_windows(
+        maps,
+        scales,
+        of_frame=lambda positions: (positions.mean(dim=-1),),
+        of_window=lambda means: means.mean(dim=-1),
+    )
+
+
+def over_windows(
+    maps: Float[Tensor, "batch time dim height width"],
+    scales: Sequence[Scale],
+    *,
+    of_frame: Callable[[Tensor], tuple[Tensor, ...]],
+    of_window: Callable[..., Tensor],
+) -> Float[Tensor, "batch node *moment"]:
+    """A moment of every candidate, from what is kept of each frame.
+
+    Args:
+        maps: ``(batch, time, dim, height, width)``.
+        scales: scales; those with equal ``pool`` and ``regions`` share what is kept of frames.
+        of_frame: the positions ``(batch, time, dim, position)`` of one region to the tensors
+            ``(batch, time, …)`` that are kept of them.
+        of_window: these tensors as ``(batch, window, region, …, frame of the window)`` to the moment
+            ``(batch, window, region, *moment)`` of windows.
+
+    Raises:
+        ValueError: not five axes, a window longer than the clip, or maps with fewer positions than regions.
+    """
+    frames: dict[tuple[int, int], tuple[Tensor, ...]] = {}
     moments = []
     for scale in scales:
         key = (scale.pool, scale.regions)
         if key not in frames:
-            frames[key] = _frame_means(maps, scale)
-        moments.append(_unfold(frames[key], scale).mean(dim=-1).flatten(1, 2))
+            kept = zip(*(of_frame(positions) for positions in _regions(maps, scale)), strict=True)
+            frames[key] = tuple(torch.stack(parts, dim=2) for parts in kept)
+        windows = (_unfold(part, scale) for part in frames[key])
+        moments.append(of_window(*windows).flatten(1, 2))
     return torch.cat(moments, dim=1)
-
-
-def _frame_moments(maps: Tensor, scale: Scale) -> tuple[Tensor, Tensor]:
-    """Mean ``(batch, time, region, dim)`` and covariance ``(batch, time, region, dim, dim)`` of frames."""
-    covariances = [covariance(positions) for positions in _regions(maps, scale)]
-    return _frame_means(maps, scale), torch.stack(covariances, dim=2)
-
-
-def _frame_means(maps: Tensor, scale: Scale) -> Tensor:
-    return torch.stack([positions.mean(dim=-1) for positions in _regions(maps, scale)], dim=2)
 
 
 def _regions(maps: Tensor, scale: Scale) -> list[Tensor]:

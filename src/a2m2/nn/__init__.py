@@ -5,7 +5,7 @@ from a2m2.nn.backbones import build_backbone, load_backbone
 from a2m2.nn.batch_norm import FrozenBatchNorm, freeze_batch_norm
 from a2m2.nn.calibration import Calibration, CalibrationKind
 from a2m2.nn.encoder import Encoder, join_descriptors
-from a2m2.nn.m2 import M2Block, Order
+from a2m2.nn.m2 import M2Block
 from a2m2.nn.positions import MomentAccumulator
 from a2m2.nn.reduction import ConvReduction, LinearReduction, Reduction, ReductionModule, fit_reduction
 
@@ -19,7 +19,6 @@ __all__ = [
     "LinearReduction",
     "M2Block",
     "MomentAccumulator",
-    "Order",
     "Reduction",
     "ReductionModule",
     "build_backbone",

@@ -27,6 +27,7 @@ class Encoder(nn.Module):
 
     Attributes:
         dims: length of each stage's part of a descriptor.
+        block_sizes: sizes of the parts that are normalised alone, one or two a stage.
 
     Raises:
         ValueError: another number of blocks than stages, or blocks with different scales.
@@ -43,6 +44,7 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.blocks = nn.ModuleList(blocks)
         self.dims = tuple(block.dim for block in blocks)
+        self.block_sizes = tuple(size for block in blocks for size in block.block_sizes)
 
     @property
     def scales(self) -> tuple[Scale, ...]:

@@ -205,17 +205,16 @@ def _contents(videos: Sequence[VideoRecord], digests: DigestCache, progress: Pro
 def _start_from(network: FewShotModel, start: str | Path, settings: TrainSettings) -> tuple[str, bool]:
     """Read weights; returns their digest and whether the mean descriptor could not be taken over.
 
-    A matcher's own parts are those of its method, and a mean descriptor is that of an order of moments: where these
+    A matcher's own parts are those of its method, mean descriptor and projection those of a statistic: where these
     differ, they begin anew. Pre-training trains no matcher, so none is taken over from it.
     """
     path = network_file(start)
     file = read_network(path)
-    orders = [find_method(some.method)(some.m2, some.a2).m2.order for some in (file.settings, settings)]
-    other_order = orders[0] != orders[1]
+    old, new = (find_method(some.method)(some.m2, some.a2).m2.statistic for some in (file.settings, settings))
     same_matcher = file.settings.method == settings.method and file.provenance.get("stage") != "pretrain"
-    without = (*(() if same_matcher else ("matcher.",)), *((".mean",) if other_order else ()))
+    without = (*(() if same_matcher else ("matcher.",)), *((".mean", ".projection") if old != new else ()))
     fill(network, file.tensors, source=str(path), without=without)
-    return network_digest(file.tensors, file.settings), other_order
+    return network_digest(file.tensors, file.settings), old != new
 
 
 def _head(
