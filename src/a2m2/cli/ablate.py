@@ -13,7 +13,8 @@ from a2m2.progress import show_progress
 
 def ablate(
     grid: Annotated[
-        Path, typer.Argument(help="YAML file with the grid, or the name of a shipped one.", show_default=False)
+        Path,
+        typer.Argument(help="YAML file with the grid, or the name of a shipped one.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.", show_default=False)],
     episodes: Annotated[

@@ -28,7 +28,7 @@ class Table:
 
 
 def accuracy_table(study: StudyRecord) -> Table:
-    """Accuracy in per cent of every method, the levels of the first axis side by side; the best of a column is marked."""
+    """Accuracy of every method in per cent, the levels of the first axis side by side, the best of a column marked."""
     return _pivot(study, lambda figure: figure.accuracy, _accuracy)
 
 
@@ -166,7 +166,13 @@ def _title(one: StudyDifference) -> str:
 def _escaped(text: str) -> str:
     """Text for LaTeX, with mathematics where the sign needs it."""
     text = re.sub(r"([&%$#_{}])", r"\\\1", text)
-    for sign, command in (("±", "$\\pm$"), ("…", "\\dots{}"), ("−", "$-$"), ("λ", "$\\lambda$"), ("<", "$<$")):
+    for sign, command in (
+        ("±", "$\\pm$"),
+        ("…", "\\dots{}"),
+        ("−", "$-$"),
+        ("λ", "$\\lambda$"),
+        ("<", "$<$"),
+    ):
         text = text.replace(sign, command)
     return text
 

@@ -59,14 +59,10 @@ def collect(grid: GridSettings, cells: Sequence[Cell], out: Path) -> StudyRecord
         *_between_levels(grid, places),
         *_growths(grid, places, reference),
     ]
-    notes = tuple(
-        dict.fromkeys(note for place in places for run in place.runs for note in run.notes)
-    )
+    notes = tuple(dict.fromkeys(note for place in places for run in place.runs for note in run.notes))
     return StudyRecord(
         title=grid.title,
-        axes={
-            axis: tuple(dict.fromkeys(cell.labels[axis] for cell in cells)) for axis in grid.axes
-        },
+        axes={axis: tuple(dict.fromkeys(cell.labels[axis] for cell in cells)) for axis in grid.axes},
         repeat=grid.repeat,
         reference=reference,
         methods=methods,
@@ -207,7 +203,7 @@ def _neighbours(
 
 def _corrected(differences: Sequence[StudyDifference]) -> Iterator[StudyDifference]:
     """With Holm's correction, each kind a family of its own."""
-    for kind, members in itertools.groupby(differences, key=lambda one: one.kind):
+    for _, members in itertools.groupby(differences, key=lambda one: one.kind):
         family = list(members)
         adjusted = holm([one.p for one in family])
         yield from (replace(one, p_holm=p) for one, p in zip(family, adjusted, strict=True))

@@ -16,11 +16,11 @@
       seed: [0, 1, 2]
     repeat: seed
 
-Every combination of levels is a *cell*. A level acts in three ways: ``{axis}`` in any text stands for it; an axis called
-like a setting (``protocol.shot: [1, 5]``) sets it; and an axis given as a mapping from labels to settings
-(``order: {first: {m2.order: first}, second: {m2.order: second}}``) sets several. Settings are those of ``a2m2 evaluate``;
-``train.`` before a key means the training and ``clips.NAME.`` the synthetic clips of that name. All methods of
-``evaluate`` run side by side in a cell, over the same episodes.
+Every combination of levels is a *cell*. A level acts in three ways: ``{axis}`` in any text stands for it; an axis
+called like a setting (``protocol.shot: [1, 5]``) sets it; and an axis given as a mapping from labels to settings
+(``order: {first: {m2.order: first}, second: {m2.order: second}}``) sets several. Settings are those of
+``a2m2 evaluate``; ``train.`` before a key means the training and ``clips.NAME.`` the synthetic clips of that name. All
+methods of ``evaluate`` run side by side in a cell, over the same episodes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class GridSettings(Section):
     """Settings of every evaluation."""
     train: dict[str, Any] | None = None
     """Settings of the training; besides them config (a file or a shipped name), stages and pretrain_method."""
-    clips: dict[str, dict[str, Any]] = {}
+    clips: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Name to the settings of synthetic clips."""
     axes: dict[str, Levels] = Field(min_length=1)
     """What is varied."""
@@ -67,7 +67,7 @@ class GridSettings(Section):
     """Axis whose levels are repeats, to be averaged: training seeds."""
     reference: str = ""
     """Method that the others are compared with; the first one when empty."""
-    leave_out: list[dict[str, Scalar]] = []
+    leave_out: list[dict[str, Scalar]] = Field(default_factory=list)
     """Combinations of levels that are not run."""
 
     @model_validator(mode="after")
@@ -237,7 +237,9 @@ def _trainings(
 
 def _changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``changes``, whose keys may be dotted and whose mappings are merged."""
-    result = {key: _changed(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()}
+    result = {
+        key: _changed(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()
+    }
     for key, value in changes.items():
         first, _, rest = str(key).partition(".")
         if rest or isinstance(value, Mapping):

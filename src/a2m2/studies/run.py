@@ -48,7 +48,9 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan in a few lines."""
         count = sum(len(cell.settings.methods or ()) for cell in self.cells)
-        lines = [f"{len(self.cells)} cells, {count or 'standard'} rows; {len(self.missing_cells)} cells to run"]
+        lines = [
+            f"{len(self.cells)} cells, {count or 'standard'} rows; {len(self.missing_cells)} cells to run"
+        ]
         if self.clips:
             lines.append(f"synthetic clips: {', '.join(one.folder.name for one in self.clips)}")
         if self.trainings:
@@ -161,9 +163,7 @@ def cell_folder(cell: Cell, out: Path) -> Path:
     return out / "cells" / cell.name
 
 
-def _evaluate(
-    cell: Cell, out: Path, number: str, cache: Path, num_threads: int, progress: Progress
-) -> None:
+def _evaluate(cell: Cell, out: Path, number: str, cache: Path, num_threads: int, progress: Progress) -> None:
     try:
         evaluate(
             cell.settings,
