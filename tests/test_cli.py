@@ -14,7 +14,18 @@ from a2m2.cli.main import main
 from tiny_clips import make_dataset
 from training_records import Course, write_training
 
-COMMANDS = ("demo", "synth", "pretrain", "train", "evaluate", "compare", "report", "info")
+COMMANDS = (
+    "demo",
+    "synth",
+    "pretrain",
+    "train",
+    "evaluate",
+    "compare",
+    "report",
+    "info",
+    "data check",
+    "data import",
+)
 FAST = ("--set", "video.resize=48", "--set", "video.crop=48", "--way", "3", "--episodes", "20")
 
 
@@ -56,7 +67,7 @@ def test_help_never_imports_torch() -> None:
 def test_every_help_shows_examples(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, command, "--help") == 0
+    assert call(monkeypatch, *command.split(), "--help") == 0
     assert f"a2m2 {command}" in capsys.readouterr().out.split("Examples", 1)[1]
 
 

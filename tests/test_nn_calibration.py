@@ -13,7 +13,9 @@ from a2m2.nn.calibration import (
     Calibration,
     TemporalChannelAttention,
     TemporalSpatialAttention,
+    central_difference,
     earlier,
+    later,
     temporal_difference,
 )
 from reference import moments as reference
@@ -32,10 +34,22 @@ def test_difference_equals_the_slow_loop() -> None:
     assert not temporal_difference(x)[:, 0].any()
 
 
-def test_earlier_repeats_the_first_frame_and_never_wraps() -> None:
+def test_central_difference_equals_the_slow_loop() -> None:
+    x = maps(2, 4, 3, 2, 5)
+    calibration = Calibration("central", 3)
+    assert (calibration.out_channels, calibration.num_difference) == (6, 3)
+    last = x.shape[1] - 1
+    slow = [(x[:, min(t + 1, last)] - x[:, max(t - 1, 0)]) / 2 for t in range(last + 1)]
+    torch.testing.assert_close(calibration(x)[:, :, 3:], torch.stack(slow, dim=1))
+    # A film played backwards has the same differences with the other sign, at the same frames.
+    torch.testing.assert_close(central_difference(x.flip(1)).flip(1), -central_difference(x))
+
+
+def test_earlier_and_later_repeat_the_ends_and_never_wrap() -> None:
     x = torch.arange(4.0)[None, :, None]
     assert earlier(x, by=1).flatten().tolist() == [0, 0, 1, 2]
     assert earlier(x, by=2).flatten().tolist() == [0, 0, 0, 1]
+    assert later(x).flatten().tolist() == [1, 2, 3, 3]
 
 
 def test_spatial_attention_starts_as_the_identity() -> None:
@@ -101,5 +115,5 @@ def test_later_frames_do_not_change_earlier_ones() -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(ValueError, match=r"of none, difference, tsa, tca, tsa\+tca, got 'flow'"):
+    with pytest.raises(ValueError, match=r"of none, difference, central, tsa, tca, tsa\+tca, got 'flow'"):
         Calibration("flow", 3)

@@ -94,7 +94,7 @@ def test_differences_tell_a_clip_from_its_reverse() -> None:
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("calibration", ["none", "difference", "tsa+tca"])
+@pytest.mark.parametrize("calibration", ["none", "difference", "central", "tsa+tca"])
 def test_gradients_agree_with_finite_differences(order: str, calibration: str) -> None:
     torch.manual_seed(0)
     block = M2Block(

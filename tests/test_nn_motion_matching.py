@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from a2m2.errors import WeightsError
 from a2m2.nn import load_backbone
+from a2m2.nn.calibration import earlier, later
 from a2m2.nn.inner_difference import InnerDifference, inner_difference
 from a2m2.nn.motion_matching import STRIDE, MotionMatching
 from a2m2.nn.small_cnn import SmallCNN
@@ -20,54 +22,67 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def slow_shares(maps: np.ndarray, radius: int, sharpness: float) -> np.ndarray:
-    """p(δ | i) one position and one displacement at a time."""
+def slow_shares(maps: np.ndarray, radius: int, sharpness: float, step: int) -> np.ndarray:
+    """p(δ | i) in the frame ``step`` later, one position and one displacement at a time."""
     batch, time, _, height, width = maps.shape
     side = 2 * radius + 1
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
     shares = np.zeros((batch, time, side * side, rows, columns))
     for clip, frame, row, column in np.ndindex(batch, time, rows, columns):
         here = maps[clip, frame, :, STRIDE * row, STRIDE * column]
-        before = maps[clip, max(frame - 1, 0)]
+        other = maps[clip, min(max(frame + step, 0), time - 1)]
         weights = np.zeros(side * side)
         for down in range(-radius, radius + 1):
             for right in range(-radius, radius + 1):
                 y, x = STRIDE * row + down, STRIDE * column + right
                 if 0 <= y < height and 0 <= x < width:
-                    there = before[:, y, x]
+                    there = other[:, y, x]
                     cosine = here @ there / (np.linalg.norm(here) * np.linalg.norm(there))
                     weights[(down + radius) * side + right + radius] = np.exp(sharpness * cosine)
         shares[clip, frame, :, row, column] = weights / weights.sum()
     return shares
 
 
+def shares_of(layer: MotionMatching, maps: torch.Tensor, step: int) -> torch.Tensor:
+    """The layer's shares in the frame before (−1) or after (1)."""
+    units = functional.normalize(maps, dim=2)
+    return layer.shares(units, earlier(units, by=1) if step < 0 else later(units))
+
+
 @pytest.mark.parametrize(("height", "width", "radius"), [(4, 4, 1), (5, 3, 2), (2, 6, 3), (1, 1, 1)])
 def test_shares_equal_the_formula(height: int, width: int, radius: int) -> None:
     maps = noise(2, 3, 4, height, width)
-    layer = MotionMatching(5, radius=radius, sharpness=3.0).double()
-    expected = slow_shares(maps.numpy(), radius, float(layer.log_sharpness.detach().exp()))
-    np.testing.assert_allclose(layer.shares(maps).detach(), expected, atol=1e-12)
-    out = layer.eval()(maps)
+    layer = MotionMatching(5, radius=radius, sharpness=3.0).double().eval()
+    sharpness = float(layer.log_sharpness.detach().exp())
+    expected = [slow_shares(maps.numpy(), radius, sharpness, step) for step in (-1, 1)]
+    for step, values in zip((-1, 1), expected, strict=True):
+        np.testing.assert_allclose(shares_of(layer, maps, step).detach(), values, atol=1e-12)
+    both = torch.from_numpy(np.concatenate(expected, axis=2))
+    out = layer(maps)
+    torch.testing.assert_close(out, layer.mix(both.flatten(0, 1)).unflatten(0, (2, 3)))
     assert out.shape == (2, 3, 5, -(-height // STRIDE), -(-width // STRIDE))
     assert (out >= 0).all()
 
 
 def test_each_position_shares_one() -> None:
-    shares = MotionMatching(4).shares(noise(1, 2, 3, 8, 8).float())
+    shares = shares_of(MotionMatching(4), noise(1, 2, 3, 8, 8).float(), -1)
     torch.testing.assert_close(shares.sum(2), torch.ones(1, 2, 4, 4))
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -1), (-3, 3), (1, 0)])
-def test_a_shifted_texture_is_found_where_it_came_from(down: int, right: int) -> None:
+def test_a_shifted_texture_is_found_where_it_came_from_and_where_it_goes(down: int, right: int) -> None:
     radius, texture = 3, noise(24, 16, 16)
     maps = torch.stack([texture, texture.roll((down, right), (1, 2))])[None]
     layer = MotionMatching(4, radius=radius, sharpness=40.0).double()
-    inside = layer.shares(maps)[0, 1, :, 2:6, 2:6]
-    expected = (radius - down) * (2 * radius + 1) + radius - right
-    assert (inside.argmax(0) == expected).all()
-    assert inside[expected].min() > 0.9
-    # The first frame has nothing before it and is matched with itself.
-    assert (layer.shares(maps)[0, 0].argmax(0) == (2 * radius + 1) * radius + radius).all()
+    side = 2 * radius + 1
+    for step, frame in ((-1, 1), (1, 0)):
+        shares = shares_of(layer, maps, step)[0]
+        inside = shares[frame, :, 2:6, 2:6]
+        expected = (radius + step * down) * side + radius + step * right
+        assert (inside.argmax(0) == expected).all()
+        assert inside[expected].min() > 0.9
+        # The frame at the other end has nothing on this side and is matched with itself.
+        assert (shares[1 - frame].argmax(0) == side * radius + radius).all()
 
 
 def test_sharpness_and_maps_receive_gradients_and_zeros_are_finite() -> None:
@@ -106,9 +121,10 @@ def test_small_cnn_sees_each_frame_alone_unless_it_sees_differences() -> None:
         (middle, last), (other_middle, other_last) = backbone(frames), backbone(swapped)
         torch.testing.assert_close(other_middle[:, [0, 2, 1, 3]], middle)
         assert torch.allclose(other_last[:, [0, 2, 1, 3]], last, atol=1e-5) != difference
-        # The future is never seen.
-        (early,) = load_backbone("small-cnn", stages=("last",), difference=difference)(frames[:, :2])
-        torch.testing.assert_close(early, last[:, :2])
+        # A frame sees its neighbours and nothing beyond them.
+        (early,) = load_backbone("small-cnn", stages=("last",), difference=difference)(frames[:, :3])
+        torch.testing.assert_close(early[:, :2], last[:, :2])
+        assert torch.allclose(early[:, 2], last[:, 2], atol=1e-5) != difference
 
 
 def test_small_cnn_is_its_seed() -> None:

@@ -147,7 +147,7 @@ def descriptor_length(m2: M2Settings) -> int:
     """
     if m2.components is None:
         raise ConfigError("a2.weights gate needs to know the length of descriptors; give m2.components")
-    channels = m2.components * (2 if m2.calibration == "difference" else 1)
+    channels = m2.components * (2 if m2.calibration in ("difference", "central") else 1)
     return len(m2.stages) * (channels if m2.order == "first" else triu_length(channels))
 
 

@@ -45,7 +45,7 @@ class BackboneSettings(Section):
     random_seed: int = 0
     """Seed of random weights."""
     difference: bool = False
-    """Let the last stage of small-cnn or a ResNet see the difference to the previous frame too (to train)."""
+    """Let the last stage of small-cnn or a ResNet see differences to neighbouring frames too (to train)."""
 
 
 class M2Settings(Section):
@@ -55,8 +55,8 @@ class M2Settings(Section):
     """Backbone stages: mid, last, pooled (spatial mean of last) or a hidden-state index; several are joined."""
     order: Literal["first", "second"] = "second"
     """Moment of each window: mean vector or covariance."""
-    calibration: Literal["none", "difference", "tsa", "tca", "tsa+tca"] = "difference"
-    """Append the difference to the previous frame to every position, or nothing; tsa and tca are trained."""
+    calibration: Literal["none", "difference", "central", "tsa", "tca", "tsa+tca"] = "difference"
+    """Append the difference to the previous frame, or between both neighbours (central); tsa and tca are trained."""
     reduction: Literal["pca", "conv"] = "pca"
     """Principal components fitted on clips, or two 1×1 convolutions, which are trained."""
     components: int | None = Field(default=32, ge=1)
@@ -83,7 +83,7 @@ class M2Settings(Section):
     @property
     def trained(self) -> bool:
         """Whether some of its parts have weights that training has to find."""
-        return self.reduction == "conv" or self.calibration not in ("none", "difference")
+        return self.reduction == "conv" or self.calibration not in ("none", "difference", "central")
 
 
 class A2Settings(Section):

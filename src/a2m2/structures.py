@@ -64,8 +64,8 @@ class Descriptors:
         spans: ``(batch, node, 2)`` float, start and end of each candidate in seconds.
         windows: ``(node, 2)`` int64, first frame and one past the last, counted in sampled frames.
         scale: ``(node,)`` int64, index of the scale a candidate belongs to.
-        energy: ``(batch, time)`` float32, motion energy of each sampled frame (0 for the first, and 0
-            everywhere when the encoder has no difference channels).
+        energy: ``(batch, time)`` float32, motion energy of each sampled frame (0 everywhere when the
+            encoder has no difference channels).
         mean: ``(dim,)`` descriptor that centring subtracts, or None for no centring.
         blocks: sizes of the parts of ``dim`` that come from different backbone stages; each part is
             centred and normalised alone and counts equally in a cosine.

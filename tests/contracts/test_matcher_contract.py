@@ -76,6 +76,14 @@ def test_order_of_candidates_matters_only_where_declared(matcher: Matcher) -> No
     assert same != matcher.uses_order
 
 
+def test_two_videos_have_one_score_either_way_only_where_declared(matcher: Matcher) -> None:
+    one, other = random_descriptors(1, seed=15), random_descriptors(1, seed=16)
+    label = torch.tensor([0])
+    forward = matcher(one, label, other, num_classes=1).logits
+    same = torch.allclose(matcher(other, label, one, num_classes=1).logits, forward)
+    assert same or not matcher.symmetric
+
+
 def test_a_video_is_nearest_to_itself(matcher: Matcher) -> None:
     support = random_descriptors(3, seed=11)
     logits = matcher(support, torch.arange(3), support, num_classes=3).logits

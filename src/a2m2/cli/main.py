@@ -15,6 +15,7 @@ from a2m2 import __version__
 from a2m2.checks import write_failure
 from a2m2.cli.ablate import ablate
 from a2m2.cli.compare import compare
+from a2m2.cli.data import check, import_lists
 from a2m2.cli.demo import demo
 from a2m2.cli.evaluate import evaluate
 from a2m2.cli.info import info
@@ -80,6 +81,15 @@ def _guard(command: Callable[..., None]) -> Callable[..., None]:
 
 for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, report, info):
     app.command()(_guard(_command))
+
+_data = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Check published lists of videos against a folder, and make manifests of them.",
+)
+_data.command("check")(_guard(check))
+_data.command("import")(_guard(import_lists))
+app.add_typer(_data, name="data")
 
 
 def main() -> None:

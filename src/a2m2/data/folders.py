@@ -47,17 +47,19 @@ class FoundClips:
         clips: all clips, a folder's videos before its subfolders.
         empty: folders, relative to the root, that hold no clip at any depth; a folder inside an empty one is
             not named again.
+        broken: videos that are links to missing files.
     """
 
     clips: tuple[FoundClip, ...]
     empty: tuple[str, ...]
+    broken: tuple[Path, ...]
 
 
 def find_clips(root: Path) -> FoundClips:
     """Every clip below ``root`` down to :data:`MAX_DEPTH` folders; the depth ends circles of links as well.
 
     Raises:
-        DataError: a folder cannot be read, or a link leads nowhere.
+        DataError: a folder cannot be read.
     """
     return _visit(root, (), None)
 
@@ -78,11 +80,16 @@ class _Listing:
     folders: list[str]
     videos: list[str]
     images: list[str]
+    broken: list[str]
     notes: frozenset[str]
 
 
 def _list(folder: Path) -> _Listing:
-    folders, videos, images, notes = [], [], [], []
+    folders: list[str] = []
+    videos: list[str] = []
+    images: list[str] = []
+    broken: list[str] = []
+    notes: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -92,9 +99,7 @@ def _list(folder: Path) -> _Listing:
                 if entry.is_dir():
                     folders.append(entry.name)
                 elif suffix in VIDEO_SUFFIXES:
-                    if not entry.is_file():
-                        raise DataError(f"{entry.path} is a link to a missing file; mend or remove it")
-                    videos.append(entry.name)
+                    (videos if entry.is_file() else broken).append(entry.name)
                 elif suffix in FRAME_SUFFIXES:
                     images.append(entry.name)
                 elif suffix == ".json":
@@ -103,7 +108,7 @@ def _list(folder: Path) -> _Listing:
         raise DataError(
             f"cannot read the folder {folder}: {(error.strerror or 'unknown fault').lower()}; check it"
         ) from None
-    return _Listing(sorted(folders), sorted(videos), images, frozenset(notes))
+    return _Listing(sorted(folders), sorted(videos), images, broken, frozenset(notes))
 
 
 def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None) -> FoundClips:
@@ -111,6 +116,7 @@ def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None) -> FoundCl
     listing = _list(folder)
     clips: list[FoundClip] = []
     empty: list[str] = []
+    broken = [folder / name for name in listing.broken]
     for name in listing.videos:
         note = f"{os.path.splitext(name)[0]}.json"
         clips.append(FoundClip((*parts, name), folder / note if note in listing.notes else None))
@@ -120,8 +126,9 @@ def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None) -> FoundCl
             below = _visit(folder / name, (*parts, name), folder / note if note in listing.notes else None)
             clips.extend(below.clips)
             empty.extend(below.empty)
+            broken.extend(below.broken)
     if clips:
-        return FoundClips(tuple(clips), tuple(empty))
+        return FoundClips(tuple(clips), tuple(empty), tuple(broken))
     if listing.images and parts:  # the root itself is never a clip: it would have no class
-        return FoundClips((FoundClip(parts, beside),), ())
-    return FoundClips((), ("/".join(parts),))
+        return FoundClips((FoundClip(parts, beside),), (), tuple(broken))
+    return FoundClips((), ("/".join(parts),), tuple(broken))

@@ -65,6 +65,8 @@ def load_dataset(root: str | Path, *, splits: Sequence[str] = ()) -> Dataset:
 
 def _from_folder(root: Path, splits: Sequence[str]) -> Dataset:
     found = find_clips(root)
+    if found.broken:
+        raise DataError(f"{found.broken[0]} is a link to a missing file; mend or remove it")
     if not found.clips:
         if frame_files(root):
             raise DataError(f"{root} holds images but no class folders; expected {_LAYOUT}")

@@ -2,7 +2,7 @@
 
 A matcher whose score for a class is the mean over its support videos of a score of two videos (``mean_of_pairs``) needs
 no more than one table. Episodes are then looked up in it: 10,000 episodes of 720 videos ask for 250,000 to 1,250,000
-pairs, of which only 518,400 differ.
+pairs, of which only 518,400 differ, or half of them where two videos have one score either way.
 """
 
 from __future__ import annotations
@@ -42,16 +42,22 @@ def pair_scores(
     every = torch.arange(number)
 
     def score(start: int) -> torch.Tensor:
+        """Scores of a block of queries; what an earlier block knows already is left out."""
+        first = start if matcher.symmetric else 0
         with torch.inference_mode():
-            query = descriptors[every[start : start + _BLOCK]]
-            return matcher(descriptors, every, query, num_classes=number).logits
+            support, query = descriptors[every[first:]], descriptors[every[start : start + _BLOCK]]
+            return matcher(support, every[: number - first], query, num_classes=number - first).logits
 
-    rows: list[torch.Tensor] = []
-    for block in map_in_threads(score, range(0, number, _BLOCK), num_threads=num_threads):
-        rows.append(block)
+    table = np.empty((number, number))
+    starts = range(0, number, _BLOCK)
+    for start, block in zip(starts, map_in_threads(score, starts, num_threads=num_threads), strict=True):
+        stop = start + len(block)
+        table[start:stop, number - block.shape[1] :] = block
+        if matcher.symmetric:
+            table[start:, start:stop] = block.T
         if progress is not None:
-            progress(sum(map(len, rows)), number)
-    return torch.cat(rows).double().numpy()
+            progress(stop, number)
+    return table
 
 
 def episode_accuracies(

@@ -60,6 +60,7 @@ class A2Matcher(Matcher):
     """
 
     aligns = True
+    symmetric = True
 
     def __init__(
         self,

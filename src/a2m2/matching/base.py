@@ -18,6 +18,7 @@ class Matcher(nn.Module, ABC):
             descriptor. A matcher without it gives the same score for any order of the candidates.
         uses_query_set: whether the score of a query depends on the other queries (transductive).
         mean_of_pairs: whether the score of a class is the mean over its support videos of a score of two videos.
+        symmetric: whether that score of two videos stays the same when they change places.
         aligns: whether the matcher chooses which candidates to join, so that its plan is worth a picture.
     """
 
@@ -25,6 +26,7 @@ class Matcher(nn.Module, ABC):
     uses_query_set: bool = False
     aligns: bool = False
     mean_of_pairs: bool = False
+    symmetric: bool = False
 
     @abstractmethod
     def forward(

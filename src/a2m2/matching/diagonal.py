@@ -22,6 +22,7 @@ class DiagonalMatcher(Matcher):
 
     uses_order = True
     mean_of_pairs = True
+    symmetric = True
 
     def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
         super().__init__()

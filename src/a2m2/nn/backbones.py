@@ -34,7 +34,7 @@ def load_backbone(
         last_stride: 1 makes the last stage of a ResNet or MobileNetV2 keep its resolution (14 × 14 instead
             of 7 × 7 maps at 224 px) with the same weights; inferred from the authors' earlier work.
         random_seed: seed of ``random:`` weights and of ``small-cnn``.
-        difference: let the last stage of ``small-cnn`` or a ResNet see x_t − x_{t−1} too; starts without effect in a
+        difference: let the last stage of ``small-cnn`` or a ResNet see differences too; starts without effect in a
             ResNet, so it is worth something only once trained.
         train_batch_norm: leave the batch norms of a pretrained network as they are, to learn statistics in training.
             Those of ``small-cnn`` always do.

@@ -7,6 +7,7 @@ TCPNet (Gao et al. 2021, arXiv 2110.14381), which the paper's authors published 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-CalibrationKind = Literal["none", "difference", "tsa", "tca", "tsa+tca"]
+CalibrationKind = Literal["none", "difference", "central", "tsa", "tca", "tsa+tca"]
 
 Maps = Float[Tensor, "batch time channel height width"]
 
@@ -29,9 +30,31 @@ def earlier(maps: Float[Tensor, "batch time *rest"], *, by: int) -> Float[Tensor
     return maps.index_select(1, index)
 
 
+def later(maps: Float[Tensor, "batch time *rest"]) -> Float[Tensor, "batch time *rest"]:
+    """The frame after each frame; the one after the last is the last."""
+    num_frames = maps.shape[1]
+    index = (torch.arange(num_frames, device=maps.device) + 1).clamp(max=num_frames - 1)
+    return maps.index_select(1, index)
+
+
 def temporal_difference(maps: Maps) -> Maps:
     """x_t − x_{t−1}, zero for the first frame."""
     return maps - earlier(maps, by=1)
+
+
+def central_difference(maps: Maps) -> Maps:
+    """(x_{t+1} − x_{t−1})/2: motion around the frame itself, where x_t − x_{t−1} shows the one that led to it.
+
+    Half of a one-sided difference at the first and the last frame.
+    """
+    return (later(maps) - earlier(maps, by=1)) / 2
+
+
+DIFFERENCES: dict[str, Callable[[Maps], Maps]] = {
+    "difference": temporal_difference,
+    "central": central_difference,
+}
+"""Calibrations that append a difference to the channels."""
 
 
 class TemporalSpatialAttention(nn.Module):
@@ -90,8 +113,8 @@ class Calibration(nn.Module):
     """One of the calibrations by name.
 
     Attributes:
-        kind: ``none``; ``difference`` appends x_t − x_{t−1} to the channels; ``tsa``, ``tca`` and ``tsa+tca``
-            keep their number.
+        kind: ``none``; ``difference`` appends x_t − x_{t−1} to the channels and ``central``
+            (x_{t+1} − x_{t−1})/2; ``tsa``, ``tca`` and ``tsa+tca`` keep their number.
         out_channels: number of channels that come out.
         num_difference: how many of them, at the end, are differences.
 
@@ -106,7 +129,8 @@ class Calibration(nn.Module):
                 f"expected a calibration of {', '.join(get_args(CalibrationKind))}, got {kind!r}"
             )
         self.kind = kind
-        self.num_difference = dim if kind == "difference" else 0
+        self.difference = DIFFERENCES.get(kind)
+        self.num_difference = 0 if self.difference is None else dim
         self.out_channels = dim + self.num_difference
         self.attentions = nn.Sequential()
         if "tsa" in kind:
@@ -115,6 +139,6 @@ class Calibration(nn.Module):
             self.attentions.append(TemporalChannelAttention(dim))
 
     def forward(self, maps: Maps) -> Float[Tensor, "batch time out_channel height width"]:
-        if self.kind == "difference":
-            return torch.cat([maps, temporal_difference(maps)], dim=2)
+        if self.difference is not None:
+            return torch.cat([maps, self.difference(maps)], dim=2)
         return self.attentions(maps)

@@ -115,8 +115,7 @@ class M2Block(nn.Module):
 
         Returns:
             Raw descriptors (neither centred nor normalised). ``energy`` is √(mean over positions of |d_t|²)
-            of the difference channels d_t, without gradient: 0 for the first frame, and 0 everywhere without
-            difference channels.
+            of the difference channels d_t, without gradient; 0 everywhere without difference channels.
         """
         if maps.ndim != 5 or pts_seconds.shape != maps.shape[:2]:
             raise ValueError(

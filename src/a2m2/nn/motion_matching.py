@@ -13,19 +13,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from a2m2.nn.calibration import earlier
+from a2m2.nn.calibration import earlier, later
 
 STRIDE = 2
 """Positions of the map from one matched position to the next."""
 
 
 class MotionMatching(nn.Module):
-    """Shares of ``(2·radius + 1)²`` displacements, mixed to ``out_channels``.
+    """Shares of ``(2·radius + 1)²`` displacements to the frame before and to the one after, mixed to ``out_channels``.
 
-        p(δ | i) = softmax_δ(κ · cos(x_t[i], x_{t−1}[i + δ]))
+        p(δ | i) = softmax_δ(κ · cos(x_t[i], x_{t∓1}[i + δ]))
 
-    at every second position i of the map, over the displacements δ that stay inside the frame; κ is learnt. The first
-    frame is matched with itself.
+    at every second position i of the map, over the displacements δ that stay inside the frame; κ is learnt. Where a
+    clip begins and ends, a frame is matched with itself. Both sides, because what happens at a frame is what led to it
+    as much as what follows: from the past alone, a third of all frames show another sub-action than their own.
 
     Args:
         out_channels: channels that come out.
@@ -38,7 +39,7 @@ class MotionMatching(nn.Module):
         self.radius = radius
         self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())
         self.mix = nn.Sequential(
-            nn.Conv2d((2 * radius + 1) ** 2, out_channels, 1, bias=False),
+            nn.Conv2d(2 * (2 * radius + 1) ** 2, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(),
         )
@@ -46,20 +47,23 @@ class MotionMatching(nn.Module):
     def forward(
         self, maps: Float[Tensor, "batch time channel height width"]
     ) -> Float[Tensor, "batch time out_channel half_height half_width"]:
-        shares = self.shares(maps)
+        units = functional.normalize(maps, dim=2)
+        sides = [self.shares(units, other) for other in (earlier(units, by=1), later(units))]
+        shares = torch.cat(sides, dim=2)
         return self.mix(shares.flatten(0, 1)).unflatten(0, maps.shape[:2])
 
     def shares(
-        self, maps: Float[Tensor, "batch time channel height width"]
+        self,
+        units: Float[Tensor, "batch time channel height width"],
+        others: Float[Tensor, "batch time channel height width"],
     ) -> Float[Tensor, "batch time displacement half_height half_width"]:
-        """p(δ | i), displacements row by row."""
-        height, width = maps.shape[-2:]
-        units = functional.normalize(maps, dim=2)
+        """p(δ | i) of unit features in those of the frames to match with, displacements row by row."""
+        height, width = units.shape[-2:]
         here = units[..., ::STRIDE, ::STRIDE]
         rows, columns = here.shape[-2:]
-        index, inside = _neighbours((height, width), (rows, columns), self.radius, device=maps.device)
+        index, inside = _neighbours((height, width), (rows, columns), self.radius, device=units.device)
         # κ goes into the smaller factor.
-        scores = (self.log_sharpness.exp() * here).flatten(3).mT @ earlier(units, by=1).flatten(3)
+        scores = (self.log_sharpness.exp() * here).flatten(3).mT @ others.flatten(3)
         local = scores.gather(3, index.expand(*scores.shape[:2], -1, -1))
         shares = local.masked_fill(~inside, -torch.inf).softmax(-1)
         return shares.mT.unflatten(-1, (rows, columns))

@@ -3,8 +3,8 @@
     3×3 convolutions of 16, 32, 32, 64, 64 channels with strides 2, 2, 1, 2, 1, each with BN and ReLU
 
 48 px become a 6 × 6 map. A single frame says nothing about a motion, and what a covariance cannot see must be in its
-channels: with ``difference`` the fourth convolution sees x_t and x_t − x_{t−1} side by side, and the fifth also where
-content came from (:class:`~a2m2.nn.motion_matching.MotionMatching`).
+channels: with ``difference`` the fourth convolution sees x_t, x_t − x_{t−1} and x_t − x_{t+1} side by side, and the
+fifth also where content came from and where it goes (:class:`~a2m2.nn.motion_matching.MotionMatching`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import nn
 
 from a2m2.errors import WeightsError
 from a2m2.nn.backbone import Backbone, Frames, StageMaps
-from a2m2.nn.calibration import temporal_difference
+from a2m2.nn.calibration import earlier, later
 from a2m2.nn.motion_matching import MotionMatching
 from a2m2.nn.sources import Normalisation
 
-VERSION = 1
+VERSION = 2
 """Part of the digest: changes whenever the same weights would give other maps."""
 
 WIDTHS = (16, 32, 32, 64, 64)
@@ -34,7 +34,7 @@ class SmallCNN(Backbone):
 
     Args:
         stages: ``mid`` or ``last``, one map each.
-        difference: let the last stage see x_t − x_{t−1} and displacements too.
+        difference: let the last stage see differences and displacements to both neighbours too.
         random_seed: seed of the weights it starts with.
 
     Raises:
@@ -56,7 +56,7 @@ class SmallCNN(Backbone):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(random_seed)
             self.first = _convolutions(3, WIDTHS[:-2], STRIDES[:-2])
-            self.coarsen = _convolutions(2 * middle if difference else middle, (wide,), STRIDES[-2:-1])
+            self.coarsen = _convolutions(3 * middle if difference else middle, (wide,), STRIDES[-2:-1])
             self.matching = MotionMatching(middle) if difference else None
             self.last = _convolutions(wide + middle if difference else wide, (last,), STRIDES[-1:])
         for module in self.modules():
@@ -77,7 +77,8 @@ class SmallCNN(Backbone):
         middle = self.first(frames).unflatten(0, pixels.shape[:2])
         joined = middle
         if self.difference:
-            joined = torch.cat([middle, temporal_difference(middle)], dim=2)
+            changes = [middle - earlier(middle, by=1), middle - later(middle)]
+            joined = torch.cat([middle, *changes], dim=2)
         coarse = self.coarsen(joined.flatten(0, 1))
         if self.matching is not None:
             coarse = torch.cat([coarse, self.matching(middle).flatten(0, 1)], dim=1)
