@@ -81,20 +81,21 @@ def load(
     return cls.build(merged, source=source)
 
 
-def shipped() -> dict[str, Path]:
-    """Name to file of every configuration that comes with the package."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.yaml"))}
+def shipped(folder: str = "") -> dict[str, Path]:
+    """Name to file of every configuration that comes with the package, or of those in one of its folders."""
+    place = Path(__file__).parent / "configs" / folder
+    return {path.stem: path for path in sorted(place.glob("*.yaml"))}
 
 
-def find_config(path: Path) -> Path:
-    """``path`` if there is such a file, else the shipped configuration that it names.
+def find_config(path: Path, folder: str = "") -> Path:
+    """``path`` if there is such a file, else the shipped configuration (in ``folder``) that it names.
 
     Raises:
         ConfigError: neither.
     """
     if path.is_file():
         return path
-    names = shipped()
+    names = shipped(folder)
     if str(path) in names:
         return names[str(path)]
     raise ConfigError(f"no configuration file {path}; check the path, or name one of {', '.join(names)}")

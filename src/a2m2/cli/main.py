@@ -13,6 +13,7 @@ import typer
 
 from a2m2 import __version__
 from a2m2.checks import write_failure
+from a2m2.cli.ablate import ablate
 from a2m2.cli.compare import compare
 from a2m2.cli.data import check, import_lists
 from a2m2.cli.demo import demo
@@ -78,7 +79,7 @@ def _guard(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (demo, synth, pretrain, train, evaluate, compare, report, info):
+for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, report, info):
     app.command()(_guard(_command))
 
 _data = typer.Typer(

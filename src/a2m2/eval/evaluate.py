@@ -82,6 +82,11 @@ def plan(settings: EvaluateSettings, *, cache: Path | None = None) -> list[str]:
     ]
 
 
+def record_digest(settings: EvaluateSettings) -> str:
+    """``config_digest`` of the records that :func:`evaluate` writes for ``settings``."""
+    return _portable(settings).digest()
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """Everything that was checked and loaded before the long work begins."""

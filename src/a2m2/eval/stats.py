@@ -175,7 +175,7 @@ def compare_runs(folder_a: Path, folder_b: Path) -> tuple[PairSummary, ...]:
     """
     run_a, run_b = read_run(folder_a), read_run(folder_b)
     _check_comparable(folder_a, run_a, folder_b, run_b)
-    accuracies_a, accuracies_b = _verified_accuracies(folder_a, run_a), _verified_accuracies(folder_b, run_b)
+    accuracies_a, accuracies_b = verified_accuracies(folder_a, run_a), verified_accuracies(folder_b, run_b)
     pairs = itertools.product(run_a.methods, run_b.methods)
     return tuple(_pair(a, accuracies_a[a], b, accuracies_b[b]) for a, b in pairs)
 
@@ -217,8 +217,12 @@ def _check_comparable(folder_a: Path, a: RunRecord, folder_b: Path, b: RunRecord
         )
 
 
-def _verified_accuracies(folder: Path, run: RunRecord) -> dict[str, NDArray[np.float64]]:
-    """Accuracies of a results folder whose episodes are the ones its ``run.json`` names."""
+def verified_accuracies(folder: Path, run: RunRecord) -> dict[str, NDArray[np.float64]]:
+    """Accuracy of every method in every episode of a results folder.
+
+    Raises:
+        RecordError: its episodes are not the ones that its ``run.json`` names.
+    """
     records = list(read_episodes(folder))
     if episodes_digest(record.episode for record in records) != run.episodes_digest:
         raise RecordError(
