@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from a2m2.config import Section
 
 Stage = str | int
+ProbeKind = Literal["reversed", "twins", "shuffled"]
 FitSource = Literal["auto", "train", "supports", "transductive"]
 
 
@@ -140,6 +141,8 @@ class EvaluateSettings(Section):
     """Methods to run side by side on the same episodes; null for the standard ones, or each network's own."""
     fit: FitSource = "auto"
     """Where reduction and mean descriptor come from: train split, each episode's supports, or all test clips."""
+    probe: ProbeKind | None = None
+    """Ask what a method knows of order: a class against its reverse, look-alike twins, or queries shuffled in time."""
     fit_max_clips: int = Field(default=1000, ge=1)
     """Most clips of the train split to fit on, spread evenly over its classes."""
     video: VideoSettings = VideoSettings()
