@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from a2m2.data.episodes import EpisodeSampler, _below, _sample, _words
+from a2m2.data.episodes import EpisodeSampler, _below, draw, random_words
 from a2m2.errors import EpisodeError
 from a2m2.records import Episode, EpisodeRecord, episodes_digest
 
@@ -84,7 +84,7 @@ def test_the_stream_is_shake_256_of_the_episodes_name() -> None:
     raw = hashlib.shake_256(b"a2m2 episode 5 of seed -3").digest(8 * 40)
     expected = [int.from_bytes(raw[8 * i : 8 * i + 8], "little") for i in range(40)]
     for at_once in (1, 7, 40):
-        assert list(islice(_words(-3, 5, expected=at_once), 40)) == expected
+        assert list(islice(random_words(-3, 5, expected=at_once), 40)) == expected
 
 
 @pytest.mark.parametrize("words_per_number", [1.5, 2, 3.5, 7.9])
@@ -102,13 +102,13 @@ def test_numbers_below_a_bound_are_exactly_uniform(words_per_number: float) -> N
 
 
 def test_choices_are_uniform() -> None:
-    counts = Counter(tuple(_sample(_words(0, i, expected=3), 5, 3)) for i in range(30_000))
+    counts = Counter(tuple(draw(random_words(0, i, expected=3), 5, 3)) for i in range(30_000))
     assert set(counts) == set(permutations(range(5), 3))
     assert chisquare(list(counts.values())).pvalue > 1e-3
 
 
 def test_a_sample_of_everything_is_a_permutation() -> None:
-    assert sorted(_sample(_words(1, 2, expected=9), 9, 9)) == list(range(9))
+    assert sorted(draw(random_words(1, 2, expected=9), 9, 9)) == list(range(9))
 
 
 def test_classes_and_videos_are_drawn_equally_often() -> None:

@@ -15,6 +15,7 @@ from a2m2.config import Section
 Stage = str | int
 DIFFERENCES = ("difference", "central")
 """Calibrations that append a difference, as many channels again, and have no weights."""
+ProbeKind = Literal["reversed", "twins", "shuffled"]
 FitSource = Literal["auto", "train", "supports", "transductive"]
 
 
@@ -172,6 +173,8 @@ class EvaluateSettings(Section):
     """Methods to run side by side on the same episodes; null for the standard ones, or each network's own."""
     fit: FitSource = "auto"
     """Where reduction and mean descriptor come from: train split, each episode's supports, or all test clips."""
+    probe: ProbeKind | None = None
+    """Ask what a method knows of order: a class against its reverse, look-alike twins, or queries shuffled in time."""
     fit_max_clips: int = Field(default=1000, ge=1)
     """Most clips of the train split to fit on, spread evenly over its classes."""
     video: VideoSettings = VideoSettings()

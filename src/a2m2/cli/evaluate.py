@@ -56,6 +56,13 @@ def evaluate(
         str | None,
         typer.Option(help="What reduction and mean come from: auto, train, supports, transductive."),
     ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask what a method knows of order: reversed (--way 2), twins (--way 2 or 3) or shuffled.",
+            show_default=False,
+        ),
+    ] = None,
     pictures: Annotated[int, typer.Option(min=0, help="Alignment pictures to keep for the report.")] = 4,
     config: Config = None,
     overrides: Overrides = None,
@@ -81,6 +88,8 @@ def evaluate(
 
         a2m2 evaluate --data synth --split val --split test --method a2m2_net --method diagonal -o runs/pooled
 
+        a2m2 evaluate runs/trained --probe reversed --way 2 --method a2m2_net --method protonet -o runs/reversed
+
         a2m2 evaluate --data synth --set a2.order_prior=0.3 --set a2.order_axis=progress -o runs/order --dry-run
     """
     from a2m2.config import load
@@ -94,7 +103,7 @@ def evaluate(
         EvaluateSettings,
         config,
         [
-            *as_overrides("", data=data, weights=places, split=split, methods=method, fit=fit),
+            *as_overrides("", data=data, weights=places, split=split, methods=method, fit=fit, probe=probe),
             *as_overrides("backbone", source=backbone),
             *as_overrides("m2", stages=stages),
             *as_overrides("protocol", way=way, shot=shot, query=query, episodes=episodes, seed=seed),

@@ -70,12 +70,12 @@ class EpisodeSampler:
         index = operator.index(index)  # records hold plain integers, whatever the caller counts with
         if index < 0:
             raise ValueError(f"expected an episode index of 0 or more, got {index}")
-        words = _words(self.seed, index, expected=self.way * (1 + self.shot + self.query))
-        classes = [self._classes[position] for position in _sample(words, len(self._classes), self.way)]
+        words = random_words(self.seed, index, expected=self.way * (1 + self.shot + self.query))
+        classes = [self._classes[position] for position in draw(words, len(self._classes), self.way)]
         support, query = [], []
         for label in classes:
             members = self._members[label]
-            drawn = [members[position] for position in _sample(words, len(members), self.shot + self.query)]
+            drawn = [members[position] for position in draw(words, len(members), self.shot + self.query)]
             support.append(tuple(drawn[: self.shot]))
             query.append(tuple(drawn[self.shot :]))
         return Episode(index, tuple(classes), tuple(support), tuple(query))
@@ -97,7 +97,7 @@ class EpisodeSampler:
             )
 
 
-def _words(seed: int, index: int, *, expected: int) -> Iterator[int]:
+def random_words(seed: int, index: int, *, expected: int) -> Iterator[int]:
     """The endless stream of 64-bit words of one episode; ``expected`` only says how many to make at once."""
     name = f"a2m2 episode {index} of seed {seed}".encode()
     start, stop = 0, expected
@@ -109,7 +109,7 @@ def _words(seed: int, index: int, *, expected: int) -> Iterator[int]:
         start, stop = stop, 2 * stop
 
 
-def _sample(words: Iterator[int], size: int, num: int) -> list[int]:
+def draw(words: Iterator[int], size: int, num: int) -> list[int]:
     """``num`` different numbers below ``size`` in random order, all ordered choices equally likely."""
     moved: dict[int, int] = {}
     chosen = []

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from a2m2.errors import DataError
+
+Playback = Literal["forward", "backward", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class VideoRecord:
         class_name: name of its class.
         split: name of its split, empty when the data set has none.
         annotation: JSON file with its sub-action spans, None when there is none.
+        playback: order in which its sampled frames are shown, see :mod:`a2m2.data.playback`.
     """
 
     name: str
@@ -30,6 +34,7 @@ class VideoRecord:
     class_name: str
     split: str = ""
     annotation: Path | None = None
+    playback: Playback = "forward"
 
 
 @dataclass(frozen=True, repr=False)

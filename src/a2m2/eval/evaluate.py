@@ -13,11 +13,13 @@ from a2m2.data import (
     Dataset,
     DigestCache,
     EpisodeSampler,
+    content_key,
     default_cache,
     identical_contents,
     load_dataset,
     read_annotation,
 )
+from a2m2.data.probes import PROBES, Sampler, probe
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError
 from a2m2.eval.alignment import AlignmentTruth, frame_labels
@@ -94,7 +96,7 @@ class _Job:
     settings: EvaluateSettings
     test: Dataset
     digests: Sequence[str]
-    sampler: EpisodeSampler
+    sampler: Sampler
     entry: Entry
     notes: tuple[str, ...]
     num_threads: int
@@ -189,19 +191,25 @@ def _prepare(
     notes: list[str] = []
     test = _test_set(dataset, settings, notes)
     protocol = settings.protocol
-    sampler = EpisodeSampler(
-        test.video_classes,
-        class_names=test.classes,
-        way=protocol.way,
-        shot=protocol.shot,
-        query=protocol.query,
-        seed=protocol.seed,
-    )
+    sampler: Sampler
+    if settings.probe is not None:
+        test, sampler = probe(settings.probe, test, protocol)
+        notes.append(PROBES[settings.probe])
+    else:
+        sampler = EpisodeSampler(
+            test.video_classes,
+            class_names=test.classes,
+            way=protocol.way,
+            shot=protocol.shot,
+            query=protocol.query,
+            seed=protocol.seed,
+        )
     cache = cache if cache is not None else default_cache()
     digest_cache = DigestCache(cache)
 
     def digests_of_test() -> Sequence[str]:
-        return digest_cache.digests([video.path for video in test.videos])
+        digests = digest_cache.digests([video.path for video in test.videos])
+        return [content_key(video, digest) for video, digest in zip(test.videos, digests, strict=True)]
 
     entry: Entry
     if settings.weights:

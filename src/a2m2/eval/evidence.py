@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from a2m2.checks import atomic_path, write_text_atomic
-from a2m2.data import VideoRecord, read_annotation
+from a2m2.data import VideoRecord, read_annotation, read_video
 from a2m2.eval.runner import Contestant, match_episode
 from a2m2.records import Episode, EvidenceRecord, FilmStrip
 from a2m2.settings import VideoSettings
 from a2m2.structures import Clip, Descriptors, Match
-from a2m2.video import read_clip, resize_short
+from a2m2.video import resize_short
 
 _MOST_EPISODES = 100
 _THUMBNAIL_PIXELS = 112
@@ -154,8 +154,8 @@ class _StripWriter:
         )
 
     def _write_thumbnails(self, video: int) -> tuple[Clip, tuple[str, ...]]:
-        clip = read_clip(
-            self.videos[video].path, num_frames=self.settings.num_frames, policy=self.settings.policy
+        clip = read_video(
+            self.videos[video], num_frames=self.settings.num_frames, policy=self.settings.policy
         )
         small = resize_short(clip.frames.float() / 255, _THUMBNAIL_PIXELS)
         pixels = (small * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from a2m2.data import VideoRecord
+from a2m2.data import VideoRecord, read_video
 from a2m2.data.store import FeatureStore
 from a2m2.errors import DataError, DecodeError, undecodable
 from a2m2.eval.threads import map_in_threads
 from a2m2.nn import Backbone
 from a2m2.settings import Stage, VideoSettings
 from a2m2.structures import Clip
-from a2m2.video import prepare, read_clip
+from a2m2.video import prepare
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``."""
@@ -145,7 +145,7 @@ class MapBank:
         good: list[tuple[str, Clip]] = []
         for video, digest in zip(videos, digests, strict=True):
             try:
-                clip = read_clip(video.path, num_frames=self.settings.num_frames, policy=self.settings.policy)
+                clip = read_video(video, num_frames=self.settings.num_frames, policy=self.settings.policy)
                 good.append((digest, clip))
             except DecodeError as error:
                 errors.append(error)

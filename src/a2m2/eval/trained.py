@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from a2m2.data import VideoRecord
+from a2m2.data import VideoRecord, read_video
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError, DecodeError, undecodable
 from a2m2.eval.entry import Entry
@@ -24,7 +24,7 @@ from a2m2.methods import find_method
 from a2m2.moments import candidate_windows
 from a2m2.settings import EvaluateSettings
 from a2m2.structures import Descriptors
-from a2m2.video import prepare, read_clip
+from a2m2.video import prepare
 from a2m2.weights import FILE_NAME, SavedNetwork, load_network
 
 _KIND = "descriptors"
@@ -194,7 +194,7 @@ def _describe(
     errors, good = [], []
     for digest, record in batch:
         try:
-            good.append((digest, read_clip(record.path, num_frames=video.num_frames, policy=video.policy)))
+            good.append((digest, read_video(record, num_frames=video.num_frames, policy=video.policy)))
         except DecodeError as error:
             errors.append(error)
     if not good:
