@@ -121,7 +121,9 @@ class StudyRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
         raw = json.loads(text)
         if raw.get("schema") != SCHEMA:
-            raise RecordError(f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; run again")
+            raise RecordError(
+                f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; run again"
+            )
         for figure in raw["figures"]:
             figure["repeats"], figure["cells"] = tuple(figure["repeats"]), tuple(figure["cells"])
         for difference in raw["differences"]:

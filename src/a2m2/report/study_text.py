@@ -166,7 +166,13 @@ def _title(one: StudyDifference) -> str:
 def _escaped(text: str) -> str:
     """Text for LaTeX, with mathematics where the sign needs it."""
     text = re.sub(r"([&%$#_{}])", r"\\\1", text)
-    for sign, command in (("±", "$\\pm$"), ("…", "\\dots{}"), ("−", "$-$"), ("λ", "$\\lambda$"), ("<", "$<$")):
+    for sign, command in (
+        ("±", "$\\pm$"),
+        ("…", "\\dots{}"),
+        ("−", "$-$"),
+        ("λ", "$\\lambda$"),
+        ("<", "$<$"),
+    ):
         text = text.replace(sign, command)
     return text
 
