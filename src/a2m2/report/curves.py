@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -42,12 +43,14 @@ class Curve:
     Attributes:
         dots: whether every point is drawn, where they are few; one point alone always is.
         joined: whether a line runs through the points; without one, every point is drawn.
+        intervals: how they are drawn; that of a single point always as a whisker.
     """
 
     points: tuple[Point, ...]
     kind: str
     dots: bool = True
     joined: bool = True
+    intervals: Literal["band", "whiskers"] = "band"
 
     def without_intervals(self) -> Curve:
         """The same without its band."""
@@ -124,7 +127,7 @@ def draw_curves(
     """
     drawn = [_axes(plane)]
     drawn += [_level(plane, value, "chance") for value in dict.fromkeys(chance)]
-    drawn += [_band(plane, curve) for curve in curves if any(point.half_width for point in curve.points)]
+    drawn += [_intervals(plane, curve) for curve in curves if any(point.half_width for point in curve.points)]
     drawn += [_mark_line(plane, mark)] if mark else []
     drawn += [_line(plane, curve) for curve in curves if curve.points]
     drawn += [_mark(plane, mark)] if mark else []
@@ -167,18 +170,22 @@ def _level(plane: Plane, value: float, kind: str) -> Markup:
     return element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_=kind)
 
 
-def _band(plane: Plane, curve: Curve) -> Markup:
-    """The intervals as a band; that of a single point as a whisker."""
+def _intervals(plane: Plane, curve: Curve) -> Markup:
+    """A band, or a whisker at every point."""
     points = curve.points
-    if len(points) == 1:
-        (point,) = points
-        x, ends = plane.x(point.at), (point.value - point.half_width, point.value + point.half_width)
-        upright = element("line", x1=x, x2=x, y1=plane.y(ends[0]), y2=plane.y(ends[1]))
-        caps = [element("line", x1=x - 5, x2=x + 5, y1=plane.y(end), y2=plane.y(end)) for end in ends]
-        return element("g", upright, *caps, class_=f"curve {curve.kind}")
+    if len(points) == 1 or curve.intervals == "whiskers":
+        whiskers = [line for point in points for line in _whisker(plane, point)]
+        return element("g", *whiskers, class_=f"curve {curve.kind}")
     over = [(point.at, point.value + point.half_width) for point in points]
     under = [(point.at, point.value - point.half_width) for point in reversed(points)]
     return element("path", d=f"{plane.path([*over, *under])}Z", class_=f"band {curve.kind}")
+
+
+def _whisker(plane: Plane, point: Point) -> list[Markup]:
+    x, ends = plane.x(point.at), (point.value - point.half_width, point.value + point.half_width)
+    upright = element("line", x1=x, x2=x, y1=plane.y(ends[0]), y2=plane.y(ends[1]))
+    caps = [element("line", x1=x - 5, x2=x + 5, y1=plane.y(end), y2=plane.y(end)) for end in ends]
+    return [upright, *caps]
 
 
 def _line(plane: Plane, curve: Curve) -> Markup:
