@@ -68,7 +68,7 @@ def heat_map(
         measures: sizes.
         description: what a screen reader says.
     """
-    left = LETTER * measures.row_text * max(len(name.text) for name in rows) + 10
+    left = LETTER * measures.row_text * (max(len(name.text) for name in rows) + 2) + 10
     across, down = len(columns) * measures.width, len(rows) * measures.height
     parts = [element("rect", x=left, y=HEAD, width=across, height=down, rx=3, class_="heat-ground")]
     for j, column in enumerate(columns):

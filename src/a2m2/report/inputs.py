@@ -65,7 +65,8 @@ def read_results(folders: Sequence[Path]) -> list[Results]:
     """
     if not folders:
         raise RecordError(
-            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote, a training or a study"
+            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote, "
+            "a training or a study"
         )
     labelled = zip(folders, labels_of(folders), strict=True)
     return [_read_one(folder, f"run{i}", label) for i, (folder, label) in enumerate(labelled, 1)]

@@ -23,8 +23,8 @@ ROOM_FOR_TICK = 0.08
 """Ticks nearer than this share of the axis to the one before are left out."""
 MARGIN = 0.06
 """Room on both sides of the levels, as a share of their range."""
-APART = 0.008
-"""Distance along x between curves with whiskers, as a share of the range: else these would hide each other."""
+SPREAD = 0.09
+"""Curves with whiskers stand apart along x over this share of the range: else these would hide each other."""
 
 
 class Figure(NamedTuple):
@@ -151,7 +151,7 @@ def _row_curves(row: Row, quantity: Quantity, kinds: Mapping[str, str], levels: 
     baseline: dict[float, float] = {}
     crowded = len(kinds) > MOST_BANDS
     for i, (method, kind) in enumerate(kinds.items()):
-        aside = (i - (len(kinds) - 1) / 2) * APART * (levels.high - levels.low) if crowded else 0.0
+        aside = (i / (len(kinds) - 1) - 0.5) * SPREAD * (levels.high - levels.low) if crowded else 0.0
         points, single = [], []
         for label, figure in row.figures.get(method, {}).items():
             at, known, beneath = float(label), quantity.figure(figure), quantity.baseline(figure)
@@ -198,6 +198,8 @@ def _legend(
 def _remark(study: StudyRecord, quantity: Quantity, kinds: Mapping[str, str]) -> str:
     bars = "Bands" if len(kinds) <= MOST_BANDS else "Whiskers"
     words = f"{bars}: 95 % interval over episodes."
+    if bars == "Whiskers":
+        words += " Methods stand a little apart along x, to be seen."
     if any(len(quantity.repeats(figure)) > 1 for figure in study.figures):
         words += f" Faint dots: single repeats ({study.repeat} {listed(list(study.repeats))})."
     return words
