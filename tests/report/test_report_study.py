@@ -23,7 +23,7 @@ from a2m2.report.study_maps import FAINTEST, study_maps
 from a2m2.report.study_places import qualities, quantities
 from a2m2.report.study_tables import study_accuracy, study_alignment
 from a2m2.report.study_text import COVERS, accuracy_table, latex, markdown
-from a2m2.report.wording import percent, signed
+from a2m2.report.wording import keep_units, percent, signed
 from a2m2.study_records import StudyDifference, StudyRecord
 from training_records import write_training
 
@@ -269,6 +269,16 @@ def test_table_is_that_of_the_text_with_its_best_bold(folder: Path, page: str) -
     assert blocks == [markdown(table), latex(table)]
 
 
+def test_units_and_ranges_stay_with_their_numbers() -> None:
+    assert keep_units("± 1.0 %, 2.0 ± 0.5 [1.5 … 2.5] at 0").split(" ") == [
+        "±\N{NO-BREAK SPACE}1.0\N{NO-BREAK SPACE}%,",
+        "2.0\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.5",
+        "[1.5\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}2.5]",
+        "at",
+        "0",
+    ]
+
+
 def test_equals_are_both_the_best() -> None:
     record = study_record(replace(PLAIN, methods=METHODS[:2]))
     alike = tuple(replace(figure, accuracy=0.5) for figure in record.figures)
@@ -385,6 +395,7 @@ def test_studies_evaluations_and_trainings_on_one_page(tmp_path: Path, folder: P
     outline = Outline(page)
     assert max(Counter(outline.values("id")).values()) == 1
     assert "2 studies, 1 evaluation and 1 training" in outline.words
+    assert "timing: Alignment under <misalignment>" in outline.words
     assert {"#study1", "#study2", "#run1", "#training1"} <= set(outline.values("href"))
     assert page.index('id="study2"') < page.index('id="run1"') < page.index('id="training"')
     assert "study" not in render([tmp_path / "tested"]).partition("</style>")[2]

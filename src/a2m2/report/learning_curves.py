@@ -94,7 +94,7 @@ def _accuracy(training: Training) -> Plot:
     plane = accuracy_plane(
         [on_training, on_validation],
         [*chance, *([record.best.accuracy] if record.best is not None else [])],
-        max(training.step, mark.at if mark else 0),
+        max(training.step, record.best.step if record.best is not None else 0),
     )
     legend = []
     if training.measures:

@@ -7,6 +7,7 @@ the value. To add one, write the two files and name them in :data:`STUDY_SECTION
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,10 @@ def render(folders: Sequence[Path]) -> str:
     studies = read_studies(studied)
     results = read_results(evaluated) if evaluated or not folders else []
     trainings = read_trainings(trained)
-    pages = [*map(_study_page, studies), *(_run_page(result, alone=not several) for result in results)]
+    pages = [
+        *(_study_page(study, alone=not several) for study in studies),
+        *(_run_page(result, alone=not several) for result in results),
+    ]
     template = _environment().get_template("page.html")
     return template.render(
         title=_title(studies, results, trainings),
@@ -160,8 +164,9 @@ def _title(studies: Sequence[Study], results: Sequence[Results], trainings: Sequ
     return f"{trainings[0].record.dataset}, training: {STAGES[trainings[0].record.stage]}"
 
 
-def _study_page(study: Study) -> Page[Study]:
-    return Page(study.anchor, study.record.title, "", _built(STUDY_SECTIONS, study))
+def _study_page(study: Study, *, alone: bool) -> Page[Study]:
+    name = study.record.title if alone else f"{study.label}: {study.record.title}"
+    return Page(study.anchor, name, "", _built(STUDY_SECTIONS, study))
 
 
 def _run_page(results: Results, *, alone: bool) -> Page[Results]:
@@ -176,6 +181,7 @@ def _built(
     return tuple((section, view) for section, view in built if view is not None)
 
 
+@functools.cache
 def _environment() -> Environment:
     """Templates that escape every value and refuse a name that does not exist."""
     environment = Environment(

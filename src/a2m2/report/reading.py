@@ -32,16 +32,16 @@ def check_finite(what: str, *values: float) -> None:
             raise ValueError(f"{what} has a figure that is not finite")
 
 
-def check_between(what: str, low: float, high: float, *values: float) -> None:
+def check_between(what: str, low: float, high: float, *values: float, noun: str = "figure") -> None:
     """Refuse figures outside ``low`` to ``high``.
 
     Raises:
-        ValueError: one is outside, infinite or no number; ``what`` is named.
+        ValueError: one is outside, infinite or no number; ``what`` is named, and ``noun`` is what was expected.
     """
     check_finite(what, *values)
     for value in values:
         if not low <= value <= high:
-            raise ValueError(f"{what} has {value:g} where a figure from {low:g} to {high:g} was expected")
+            raise ValueError(f"{what} has {value:g} where a {noun} from {low:g} to {high:g} was expected")
 
 
 def check_shares(what: str, *values: float) -> None:
@@ -50,10 +50,7 @@ def check_shares(what: str, *values: float) -> None:
     Raises:
         ValueError: a figure outside 0 to 1; ``what`` is named.
     """
-    check_finite(what, *values)
-    for value in values:
-        if not 0 <= value <= 1:
-            raise ValueError(f"{what} has {value:g} where a share from 0 to 1 was expected")
+    check_between(what, 0, 1, *values, noun="share")
 
 
 @contextmanager

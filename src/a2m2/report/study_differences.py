@@ -16,6 +16,13 @@ from a2m2.study_records import StudyDifference, StudyRecord
 
 ALPHA = 0.05
 """Corrected p up to which a difference counts."""
+VERDICTS = {
+    "grows": "grow",
+    "shrinks": "shrink",
+    "does not grow": "do not grow",
+    "cannot be told": "cannot be told",
+}
+"""What can be said of a growth, of one and of several."""
 MOST_OPEN = 12
 """Rows of a table that stands open; a longer one is folded."""
 
@@ -57,23 +64,13 @@ def study_growths(study: Study) -> DifferenceTable | None:
     """How the lead of the reference changes along axes whose levels have clips of their own; None for no such axis."""
     record = study.record
     growths = [one for one in record.differences if one.kind == "growth"]
-    told = [growth_verdict(one) for one in growths]
     return _table(
         record,
         growths,
         title=f"The lead of {record.reference} along an axis",
         caption="Lead at the last level minus lead at the first, in percentage points ± 95 % interval",
         words=lambda one: growth_sentence(record, one),
-        verdict=", ".join(
-            f"{told.count(verdict)} {words}"
-            for verdict, words in (
-                ("grows", "grow"),
-                ("shrinks", "shrink"),
-                ("does not grow", "do not grow"),
-                ("cannot be told", "cannot be told"),
-            )
-            if verdict in told
-        ),
+        verdict=verdicts_text(growths),
     )
 
 
@@ -100,10 +97,18 @@ def study_differences(study: Study) -> tuple[DifferenceTable, ...] | None:
 
 
 def growth_verdict(one: StudyDifference) -> str:
-    """``grows``, ``shrinks``, ``does not grow`` (no spread and no change), or ``cannot be told``."""
+    """One of :data:`VERDICTS`; ``does not grow`` where no episode leaves a doubt: no change, and no spread."""
     if _counts(one):
         return "grows" if one.difference > 0 else "shrinks"
     return "does not grow" if one.interval95 == 0 else "cannot be told"
+
+
+def verdicts_text(growths: Sequence[StudyDifference]) -> str:
+    """``2 grow, 6 cannot be told``; empty for none."""
+    told = [growth_verdict(one) for one in growths]
+    return ", ".join(
+        f"{told.count(verdict)} {words}" for verdict, words in VERDICTS.items() if verdict in told
+    )
 
 
 def growth_sentence(study: StudyRecord, one: StudyDifference) -> str:

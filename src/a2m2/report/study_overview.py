@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 
 from a2m2.report.overview import Headline
-from a2m2.report.study_differences import growth_verdict
+from a2m2.report.study_differences import growth_verdict, verdicts_text
 from a2m2.report.study_inputs import Study
 from a2m2.report.study_places import place_text
 from a2m2.report.study_text import protocols
@@ -76,20 +76,14 @@ def _headlines(record: StudyRecord) -> list[Headline]:
             f"± {percent(best.interval95, digits)}, {best.method}{where}",
         )
     ]
-    growths = [growth_verdict(one) for one in record.differences if one.kind == "growth"]
+    growths = [one for one in record.differences if one.kind == "growth"]
     if growths:
-        rest = ", ".join(
-            f"{growths.count(verdict)} {words}"
-            for verdict, words in (
-                ("shrinks", "shrink"),
-                ("does not grow", "do not grow"),
-                ("cannot be told", "cannot be told"),
-            )
-            if verdict in growths
-        )
+        others = [one for one in growths if growth_verdict(one) != "grows"]
         headlines.append(
             Headline(
-                f"Leads of {record.reference} that grow", f"{growths.count('grows')} of {len(growths)}", rest
+                f"Leads of {record.reference} that grow",
+                f"{len(growths) - len(others)} of {len(growths)}",
+                verdicts_text(others),
             )
         )
     cells = {cell for figure in record.figures for cell in figure.cells}

@@ -50,7 +50,7 @@ def signed(fraction: float, digits: int = 1) -> str:
 
 def keep_units(text: str) -> str:
     """``text`` with its per-cent signs, intervals and ranges kept on the line of their numbers."""
-    for apart in (" %", " ± ", " … "):
+    for apart in (" %", " ±", "± ", " … "):
         text = text.replace(apart, apart.replace(" ", "\N{NO-BREAK SPACE}"))
     return text
 
