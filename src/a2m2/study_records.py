@@ -15,6 +15,7 @@ from a2m2.errors import RecordError
 
 SCHEMA = 1
 RECORD = "study.json"
+AGAIN = "run its grid again with 'a2m2 ablate', which keeps the cells that are there"
 
 Labels = dict[str, str]
 """Axis to the label of its level."""
@@ -112,6 +113,16 @@ class StudyRecord:
     notes: tuple[str, ...] = ()
     schema: int = SCHEMA
 
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The axes without that of repeats."""
+        return tuple(axis for axis in self.axes if axis != self.repeat)
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """Labels of the axis of repeats; empty where there is none."""
+        return self.axes[self.repeat] if self.repeat else ()
+
     def to_json(self) -> str:
         """Indented JSON; the same study gives the same bytes."""
         return json.dumps(asdict(self), indent=1, allow_nan=False)
@@ -121,9 +132,7 @@ class StudyRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
         raw = json.loads(text)
         if raw.get("schema") != SCHEMA:
-            raise RecordError(
-                f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; run again"
-            )
+            raise RecordError(f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; {AGAIN}")
         for figure in raw["figures"]:
             figure["repeats"], figure["cells"] = tuple(figure["repeats"]), tuple(figure["cells"])
         for difference in raw["differences"]:
@@ -154,4 +163,4 @@ def read_study(folder: Path) -> StudyRecord:
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); run again") from None
+        raise RecordError(f"{path} cannot be read ({error}); {AGAIN}") from None

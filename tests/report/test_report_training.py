@@ -236,7 +236,7 @@ def test_thinning_keeps_the_mean_of_whole_groups_and_the_last_step(values: list[
     points, size = thinned(list(enumerate(values)))
     assert len(points) <= MOST_POINTS
     if values:
-        assert points[-1].step == len(values) - 1
+        assert points[-1].at == len(values) - 1
         assert points[0].value == pytest.approx(sum(values[:size]) / len(values[:size]), abs=1e-9)
     assert (size == 1) == (len(values) <= MOST_POINTS)
 
@@ -249,7 +249,7 @@ def test_axes_hold_what_is_drawn(values: list[float], last: int) -> None:
     assert 2 <= len(axis.ticks) <= 8
     assert 1 <= len(steps.ticks) <= 7
     assert all(tick == round(tick) and 0 <= tick <= max(last, 1) for tick in steps.ticks)
-    plane = Plane(steps, axis, str)
+    plane = Plane(steps, axis, str, str, "steps")
     assert plane.x(0) < plane.x(max(last, 1))
 
 

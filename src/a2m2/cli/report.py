@@ -12,7 +12,8 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="Results folders of 'a2m2 evaluate', training folders of 'a2m2 pretrain' and 'a2m2 train'.",
+            help="Results folders of 'a2m2 evaluate', training folders of 'a2m2 pretrain' and 'a2m2 train', "
+            "studies of 'a2m2 ablate'.",
             show_default=False,
         ),
     ],
@@ -20,9 +21,9 @@ def report(
         Path | None, typer.Option("--out", "-o", help="The page; report.html in the first folder by default.")
     ] = None,
 ) -> None:
-    """Draw results and learning curves as one self-contained HTML page.
+    """Draw results, learning curves and studies as one self-contained HTML page.
 
-    Evaluations and trainings may be mixed in any order; a training may still be running. The page is made from
+    Evaluations, trainings and studies may be mixed in any order; a training may still be running. The page is made from
     the records alone: no weights, no videos, no network.
 
     Examples:
@@ -34,6 +35,8 @@ def report(
         a2m2 report runs/trained
 
         a2m2 report runs/tested runs/trained runs/pretrained
+
+        a2m2 report runs/my_grid
     """
     from a2m2.report import build_report
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from a2m2.report.confusion_map import BLANK_BELOW, confusion_map, strength
 from a2m2.report.figures import ranked
-from a2m2.report.heat_map import BLANK_BELOW, heat_map, strength
 from a2m2.report.inputs import Results
 from a2m2.report.wording import counted, percent
 
@@ -78,7 +78,7 @@ def _chart(
         f"Confusion matrix of {method} over {counted(len(matrix), 'class', 'classes')}; "
         "its most frequent mistakes are listed beneath."
     )
-    picture = heat_map(classes, matrix, worst=worst, description=description)
+    picture = confusion_map(classes, matrix, worst=worst, description=description)
     return Confusion(method, picture, tuple(_mistakes(classes, matrix)))
 
 

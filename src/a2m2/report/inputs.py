@@ -65,7 +65,8 @@ def read_results(folders: Sequence[Path]) -> list[Results]:
     """
     if not folders:
         raise RecordError(
-            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote, or a training"
+            "expected at least one folder of results, got none; name one that 'a2m2 evaluate' wrote, "
+            "a training or a study"
         )
     labelled = zip(folders, labels_of(folders), strict=True)
     return [_read_one(folder, f"run{i}", label) for i, (folder, label) in enumerate(labelled, 1)]
@@ -74,7 +75,7 @@ def read_results(folders: Sequence[Path]) -> list[Results]:
 def _read_one(folder: Path, anchor: str, label: str) -> Results:
     if not folder.is_dir():
         raise RecordError(
-            f"{folder} is not a folder; expected one that 'a2m2 evaluate --out' wrote, or a training"
+            f"{folder} is not a folder; expected one that 'a2m2 evaluate --out' wrote, a training or a study"
         )
     return Results(
         folder=folder,
@@ -91,7 +92,7 @@ def _read_run(folder: Path) -> RunRecord:
     if not (folder / "run.json").is_file():
         raise RecordError(
             f"{folder} holds no run.json; expected a folder that 'a2m2 evaluate --out' wrote, or a training with "
-            "its train.json"
+            "its train.json, or a study with its study.json"
         )
     with reading(folder / "run.json", AGAIN):
         run = TypeAdapter(RunRecord).validate_python(asdict(read_run(folder)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from a2m2.report.charts import Axis, axis_of_steps, axis_over
 from a2m2.report.curves import Curve, Mark, Plane, Point, draw_curves, reach_of, swatch, thinned
 from a2m2.report.training_inputs import Training, Validation
-from a2m2.report.wording import chance_percent, count, counted, digits_for, percent
+from a2m2.report.wording import chance_percent, count, counted, digits_for, percent, plain, plain_percent
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def learning_curves(training: Training) -> tuple[Plot, ...]:
 def accuracy_plane(curves: Sequence[Curve], chance: Sequence[float], last: int) -> Plane:
     """Steps up to ``last``, and per cent from 0 to a round one that holds the curves and chance."""
     high = min(1.0, max([*reach_of(curves), *chance]))
-    return Plane(axis_of_steps(last), axis_over((0.0, high), parts=5, least=0.05), _tick_percent)
+    return _plane_of_steps(last, axis_over((0.0, high), parts=5, least=0.05), plain_percent)
 
 
 def validation_curve(validations: Sequence[Validation], kind: str, name: str, *, dots: bool) -> Curve:
@@ -56,7 +56,7 @@ def _loss(training: Training) -> Plot:
     losses = [(measure.step, measure.loss) for measure in training.measures]
     points, size = thinned(losses)
     first, last = losses[0], losses[-1]
-    plane = Plane(axis_of_steps(training.step), _loss_axis([point.value for point in points]), _tick)
+    plane = _plane_of_steps(training.step, _loss_axis([point.value for point in points]), plain)
     words = f"{last[1]:.3g} at step {count(last[0])}"
     if len(losses) > 1:
         words = f"from {first[1]:.3g} at step {count(first[0])} to {words}"
@@ -68,6 +68,10 @@ def _loss(training: Training) -> Plot:
         legend=((swatch("training"), "training batches"),),
         remark=_thinning(size),
     )
+
+
+def _plane_of_steps(last: int, values: Axis, tick: Callable[[float], str]) -> Plane:
+    return Plane(axis_of_steps(last), values, lambda step: count(round(step)), tick, "optimiser steps")
 
 
 def _loss_axis(losses: Sequence[float]) -> Axis:
@@ -90,7 +94,7 @@ def _accuracy(training: Training) -> Plot:
     plane = accuracy_plane(
         [on_training, on_validation],
         [*chance, *([record.best.accuracy] if record.best is not None else [])],
-        max(training.step, mark.step if mark else 0),
+        max(training.step, record.best.step if record.best is not None else 0),
     )
     legend = []
     if training.measures:
@@ -132,11 +136,3 @@ def _training_task(training: Training) -> str:
 
 def _thinning(size: int) -> str:
     return f"Each point of the training curve is the mean of {size} lines of metrics." if size > 1 else ""
-
-
-def _tick(value: float) -> str:
-    return f"{round(value, 6):g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _tick_percent(share: float) -> str:
-    return _tick(100 * share)

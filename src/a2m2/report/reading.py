@@ -32,6 +32,27 @@ def check_finite(what: str, *values: float) -> None:
             raise ValueError(f"{what} has a figure that is not finite")
 
 
+def check_between(what: str, low: float, high: float, *values: float, noun: str = "figure") -> None:
+    """Refuse figures outside ``low`` to ``high``.
+
+    Raises:
+        ValueError: one is outside, infinite or no number; ``what`` is named, and ``noun`` is what was expected.
+    """
+    check_finite(what, *values)
+    for value in values:
+        if not low <= value <= high:
+            raise ValueError(f"{what} has {value:g} where a {noun} from {low:g} to {high:g} was expected")
+
+
+def check_shares(what: str, *values: float) -> None:
+    """Refuse what is no share.
+
+    Raises:
+        ValueError: a figure outside 0 to 1; ``what`` is named.
+    """
+    check_between(what, 0, 1, *values, noun="share")
+
+
 @contextmanager
 def reading(path: Path, cure: str) -> Iterator[None]:
     """Turn what goes wrong while ``path`` is read into one line that names it and says what to do."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from a2m2.report.wording import counted, percent, signed
@@ -18,6 +17,14 @@ COVERS = (
 """What the intervals of a study mean; stands beside every table."""
 
 
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
+    **{"±": "$\\pm$", "−": "$-$", "<": "$<$", ">": "$>$", "λ": "$\\lambda$", "…": "\\dots{}"},
+}
+"""Signs that LaTeX would read otherwise, or lacks."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells of text; ``best`` marks those that a column is won by."""
@@ -28,7 +35,7 @@ class Table:
 
 
 def accuracy_table(study: StudyRecord) -> Table:
-    """Accuracy of every method in per cent, the levels of the first axis side by side, the best of a column marked."""
+    """Accuracy in per cent of every method, levels of the first axis side by side; the best of a column is marked."""
     return _pivot(study, lambda figure: figure.accuracy, _accuracy)
 
 
@@ -46,16 +53,19 @@ def difference_table(study: StudyRecord, kind: str) -> Table | None:
         return None
     axes = [axis for axis in study.axes if any(axis in one.labels for one in chosen)]
     head = (*axes, "difference", "points", "p, Holm")
-    rows = [(*(one.labels.get(axis, "") for axis in axes), _title(one), *_points(one)) for one in chosen]
+    rows = [
+        (*(one.labels.get(axis, "") for axis in axes), _title(one), points_text(one), p_text(one.p_holm))
+        for one in chosen
+    ]
     return Table(head, tuple(rows))
 
 
 def markdown(table: Table) -> str:
     """A pipe table; the best of a column in bold."""
-    lines = [f"| {' | '.join(table.head)} |", f"|{'---|' * len(table.head)}"]
+    lines = [f"| {' | '.join(map(_without_pipes, table.head))} |", f"|{'---|' * len(table.head)}"]
     for number, row in enumerate(table.rows):
         cells = [f"**{text}**" if (number, column) in table.best else text for column, text in enumerate(row)]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(map(_without_pipes, cells))} |")
     return "\n".join(lines)
 
 
@@ -74,7 +84,7 @@ def latex(table: Table) -> str:
 
 def as_csv(study: StudyRecord) -> str:
     """Every figure in a row of its own, shares as they are: for other programs."""
-    axes = [axis for axis in study.axes if axis != study.repeat]
+    axes = study.varied
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     own = ("accuracy", "interval95", "repeats95", "episodes", "way", "shot", "query", "alignment", "uniform")
@@ -86,16 +96,20 @@ def as_csv(study: StudyRecord) -> str:
     return file.getvalue()
 
 
-def document(study: StudyRecord) -> str:
-    """All tables of a study in Markdown, with what was run and what the intervals cover."""
+def protocols(study: StudyRecord) -> str:
+    """``5-way 1-shot, 1 query a class, 10,000 episodes``; several, where they differ, apart by semicolons."""
     sizes = {(one.way, one.shot, one.query, one.episodes) for one in study.figures}
-    protocols = "; ".join(
+    return "; ".join(
         f"{way}-way {shot}-shot, {counted(query, 'query', 'queries')} a class, {counted(episodes, 'episode')}"
         for way, shot, query, episodes in sorted(sizes)
     )
-    repeats = len(study.axes.get(study.repeat, ("",)))
+
+
+def document(study: StudyRecord) -> str:
+    """All tables of a study in Markdown, with what was run and what the intervals cover."""
+    repeats = len(study.repeats)
     over = f", mean over {repeats} repeats ({study.repeat})" if repeats > 1 else ""
-    parts = [f"**{study.title}**: {protocols}{over}. {COVERS}", markdown(accuracy_table(study))]
+    parts = [f"**{study.title}**: {protocols(study)}{over}. {COVERS}", markdown(accuracy_table(study))]
     titles = {
         "growth": "How the lead of `{}` changes along an axis, from its first level to its last (other clips, not "
         "paired; √ of the sum of squared intervals):",
@@ -119,7 +133,7 @@ def _pivot(
     value: Callable[[StudyFigure], float | None],
     text: Callable[[StudyFigure], str],
 ) -> Table:
-    axes = [axis for axis in study.axes if axis != study.repeat]
+    axes = study.varied
     across, down = axes[:1], axes[1:]
     columns = list(study.axes[across[0]]) if across else [""]
     rows: dict[tuple[str, ...], dict[str, StudyFigure]] = {}
@@ -133,7 +147,8 @@ def _pivot(
         known = {number: value(row[column]) for number, row in enumerate(rows.values()) if column in row}
         ranked = {number: score for number, score in known.items() if score is not None}
         if len(ranked) > 1:
-            best.add((max(ranked, key=ranked.__getitem__), len(down) + 1 + place))
+            top = max(ranked.values())
+            best |= {(number, len(down) + 1 + place) for number, score in ranked.items() if score == top}
     return Table((*down, "method", *names), tuple(cells), frozenset(best))
 
 
@@ -151,11 +166,17 @@ def _alignment(figure: StudyFigure) -> str:
     return f"{percent(figure.alignment)} ± {percent(figure.alignment95)}{beside}"
 
 
-def _points(one: StudyDifference) -> Sequence[str]:
+def points_text(one: StudyDifference) -> str:
+    """``+2.9 ± 0.8 [+2.1 … +3.4]`` in percentage points."""
     text = f"{signed(one.difference)} ± {percent(one.interval95)}"
     if len(one.repeats) > 1:
         text += f" [{signed(min(one.repeats))} … {signed(max(one.repeats))}]"
-    return text, "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
+    return text
+
+
+def p_text(p: float) -> str:
+    """``0.013``, or ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _title(one: StudyDifference) -> str:
@@ -163,18 +184,14 @@ def _title(one: StudyDifference) -> str:
     return f"{along}{one.a} minus {one.b}"
 
 
+def _without_pipes(text: str) -> str:
+    """Text for a cell of a pipe table."""
+    return text.replace("|", "\\|")
+
+
 def _escaped(text: str) -> str:
     """Text for LaTeX, with mathematics where the sign needs it."""
-    text = re.sub(r"([&%$#_{}])", r"\\\1", text)
-    for sign, command in (
-        ("±", "$\\pm$"),
-        ("…", "\\dots{}"),
-        ("−", "$-$"),
-        ("λ", "$\\lambda$"),
-        ("<", "$<$"),
-    ):
-        text = text.replace(sign, command)
-    return text
+    return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
 def labels_text(labels: Labels) -> str:

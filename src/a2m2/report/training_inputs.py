@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from a2m2.report.reading import check_finite, labels_of, reading
+from a2m2.report.reading import check_finite, check_shares, labels_of, reading
 from a2m2.train_records import METRICS, RECORD, STAGES, Metric, TrainRecord, read_metrics, read_training
 
 AGAIN = "train again, or go on from its last checkpoint with --resume"
@@ -115,7 +115,7 @@ def _check_record(record: TrainRecord) -> None:
     if min(record.steps, record.clips, record.validation_clips, record.parameters) < 0:
         raise ValueError("it has a negative number of steps, clips or parameters")
     if record.best is not None:
-        _check_shares("the best step", record.best.accuracy, record.best.interval95)
+        check_shares("the best step", record.best.accuracy, record.best.interval95)
         _check_steps("the best step", [record.best.step], record.steps)
 
 
@@ -125,7 +125,7 @@ def _measures(metrics: Sequence[Metric]) -> Iterator[Measure]:
         if {"loss", "accuracy"} & set(metric.values):
             loss, accuracy = _pick(metric, "loss", "accuracy")
             check_finite(f"step {metric.step}", loss)
-            _check_shares(f"step {metric.step}", accuracy)
+            check_shares(f"step {metric.step}", accuracy)
             yield Measure(metric.step, loss, accuracy)
 
 
@@ -133,7 +133,7 @@ def _validations(metrics: Sequence[Metric]) -> Iterator[Validation]:
     for metric in metrics:
         if {"validation_accuracy", "validation_interval95"} & set(metric.values):
             accuracy, interval = _pick(metric, "validation_accuracy", "validation_interval95")
-            _check_shares(f"the validation at step {metric.step}", accuracy, interval)
+            check_shares(f"the validation at step {metric.step}", accuracy, interval)
             yield Validation(metric.step, accuracy, interval)
 
 
@@ -142,13 +142,6 @@ def _pick(metric: Metric, *names: str) -> list[float]:
     if missing:
         raise ValueError(f"step {metric.step} lacks {missing[0]}")
     return [metric.values[name] for name in names]
-
-
-def _check_shares(what: str, *values: float) -> None:
-    check_finite(what, *values)
-    for value in values:
-        if not 0 <= value <= 1:
-            raise ValueError(f"{what} has {value:g} where a share from 0 to 1 was expected")
 
 
 def _check_steps(what: str, steps: Sequence[int], asked: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from a2m2.report.curves import draw_curves, swatch
+from a2m2.report.curves import draw_curves, look, swatch
 from a2m2.report.learning_curves import accuracy_plane, accuracy_words, validation_curve
 from a2m2.report.overview import setting
 from a2m2.report.training_inputs import Training, Validation
@@ -17,8 +17,6 @@ from a2m2.train_records import STAGES
 
 MOST_BANDS = 4
 """With more curves their intervals would only hide each other."""
-NUM_HUES = 10
-NUM_DASHES = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def trainings_together(trainings: Sequence[Training]) -> list[Together]:
 
 
 def _picture(members: Sequence[Training]) -> Together:
-    kinds = [f"hue{i % NUM_HUES} dash{i % NUM_DASHES}" for i in range(len(members))]
+    kinds = [look(i) for i in range(len(members))]
     curves = [
         validation_curve(training.validations, kind, training.label, dots=False)
         for training, kind in zip(members, kinds, strict=True)

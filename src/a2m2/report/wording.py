@@ -20,6 +20,16 @@ def percent(fraction: float, digits: int = 1) -> str:
     return f"{100 * fraction:.{digits}f}"
 
 
+def plain(value: float) -> str:
+    """``0.05`` or ``−2``: as few digits as tell a tick from its neighbours."""
+    return f"{round(value, 6):g}".replace("-", MINUS)
+
+
+def plain_percent(fraction: float) -> str:
+    """``20`` for 0.2, as :func:`plain` writes it."""
+    return plain(100 * fraction)
+
+
 def chance_percent(way: int) -> str:
     """``20`` for 5 classes, ``33.3`` for 3."""
     return percent(1 / way).removesuffix(".0")
@@ -39,8 +49,10 @@ def signed(fraction: float, digits: int = 1) -> str:
 
 
 def keep_units(text: str) -> str:
-    """``text`` with its per-cent signs and intervals kept on the line of their numbers."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("± ", "±\N{NO-BREAK SPACE}")
+    """``text`` with its per-cent signs, intervals and ranges kept on the line of their numbers."""
+    for apart in (" %", " ±", "± ", " … "):
+        text = text.replace(apart, apart.replace(" ", "\N{NO-BREAK SPACE}"))
+    return text
 
 
 def listed(words: list[str]) -> str:
