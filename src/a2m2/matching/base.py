@@ -19,12 +19,14 @@ class Matcher(nn.Module, ABC):
         uses_query_set: whether the score of a query depends on the other queries (transductive).
         mean_of_pairs: whether the score of a class is the mean over its support videos of a score of two videos.
         aligns: whether the matcher chooses which candidates to join, so that its plan is worth a picture.
+        learnt: whether it has weights that only training can find, so that it says nothing before.
     """
 
     uses_order: bool = False
     uses_query_set: bool = False
     aligns: bool = False
     mean_of_pairs: bool = False
+    learnt: bool = False
 
     @abstractmethod
     def forward(
