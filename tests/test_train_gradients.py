@@ -41,6 +41,12 @@ CASES = {
     "protonet": ["method=protonet", "meta.way=3"],
     "protonet_euclidean": ["method=protonet_euclidean"],
     "a2_first_order": ["method=a2_first_order"],
+    "otam": ["method=otam", "meta.shot=2"],
+    "bi_mhm": ["method=bi_mhm", "meta.shot=2"],
+    "chamfer": ["method=chamfer"],
+    "linear_probe": ["method=linear_probe", "meta.shot=2"],
+    "trx": ["method=trx", "a2.width=8", "meta.shot=2"],
+    "hyrsm": ["method=hyrsm", "a2.width=8"],
 }
 
 
@@ -180,7 +186,7 @@ def check_every_parameter(
 @pytest.mark.parametrize("case", CASES)
 def test_meta_gradient_equals_differences(case: str) -> None:
     module, batch = meta_step(*CASES[case])
-    if case != "protonet_euclidean":
+    if case not in ("protonet_euclidean", "trx"):
         assert "network.matcher.temperature.log_value" in dict(module.named_parameters())
     check_every_parameter(module, loss_function(module, batch))
 

@@ -75,7 +75,9 @@ def bi_mhm_distance(distance: np.ndarray) -> float:
 
 def chamfer(similarity: np.ndarray, direction: str) -> float:
     """Mean of the best partner's similarity over the candidates that look for one."""
-    lookers = {"query": [similarity], "support": [similarity.T], "both": [similarity, similarity.T]}[direction]
+    lookers = {"query": [similarity], "support": [similarity.T], "both": [similarity, similarity.T]}[
+        direction
+    ]
     return float(np.mean([np.mean([max(row) for row in matrix]) for matrix in lookers]))
 
 
@@ -117,10 +119,12 @@ def trx_distance(
             continue
 
         def key(x: np.ndarray) -> np.ndarray:
-            return layer_norm(w["key.linear.weight"] @ x + w["key.linear.bias"], w["norm.weight"], w["norm.bias"])
+            return layer_norm(
+                w["key.linear.weight"] @ x + w["key.linear.bias"], w["norm.weight"], w["norm.bias"]
+            )
 
         def value(x: np.ndarray) -> np.ndarray:
-            return w["value.linear.weight"] @ x + w["value.linear.bias"]
+            return w["value.linear.weight"] @ x
 
         shown = [np.concatenate([video[i] for i in places]) for video in supports for places in tuples]
         total = 0.0
@@ -150,7 +154,9 @@ def attention(tokens: np.ndarray, w: Weights, name: str, heads: int) -> np.ndarr
     return out @ w[f"{name}.out_proj.weight"].T + w[f"{name}.out_proj.bias"]
 
 
-def hyrsm_enriched(videos: Sequence[np.ndarray], times: np.ndarray, w: Weights, heads: int) -> list[np.ndarray]:
+def hyrsm_enriched(
+    videos: Sequence[np.ndarray], times: np.ndarray, w: Weights, heads: int
+) -> list[np.ndarray]:
     """Enriched candidates of a task's videos, supports first and one query last; candidates (node, dim) as units."""
     within = []
     for video in videos:
@@ -189,5 +195,7 @@ def logistic_regression(x: np.ndarray, labels: np.ndarray, num_classes: int) -> 
         return value, slope.ravel()
 
     start = np.zeros(num_classes * x.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 5000})
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 5000}
+    )
     return found.x.reshape(num_classes, -1)

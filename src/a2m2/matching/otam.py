@@ -54,11 +54,10 @@ class _OrderedAlignment(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cost: Tensor, smoothness: float) -> tuple[Tensor, Tensor]:
         gain = -cost / smoothness
-        arriving, leaving = _arriving(gain), _leaving(gain)
-        through = arriving + leaving
-        # Every path leaves the last column from exactly one of its cells.
-        total = through[..., -1].logsumexp(-1)
-        visits = (through - total[..., None, None]).exp()
+        ways_out = _ways_out(gain)
+        arriving, leaving = _arriving(gain), _leaving(gain, ways_out)
+        total = (arriving[..., -1] + ways_out).logsumexp(-1)
+        visits = (arriving + leaving - total[..., None, None]).exp()
         ctx.save_for_backward(visits)
         ctx.mark_non_differentiable(visits)
         return -smoothness * total, visits
@@ -84,13 +83,22 @@ def _arriving(gain: Float[Tensor, "*batch row column"]) -> Float[Tensor, "*batch
     return torch.stack(columns, dim=-1)
 
 
-def _leaving(gain: Float[Tensor, "*batch row column"]) -> Float[Tensor, "*batch row column"]:
-    """Logarithm of the summed weight of all ways from each cell, itself left out, to the end."""
-    # From the last column to the end: the zeros behind it are entered beside the cell or one below, then it is free
-    # to go down. That makes two ways from each row, and one from the last.
+def _ways_out(gain: Float[Tensor, "*batch row column"]) -> Float[Tensor, "*batch row"]:
+    """Logarithm of the number of ways from each cell of the last column straight to the end.
+
+    The zeros behind it are entered beside the cell or one below, then lead down for free: two ways, but one from the
+    last row.
+    """
     ways = gain.new_full(gain.shape[:-1], _LOG_2)
     ways[..., -1] = 0
-    columns = [ways]
+    return ways
+
+
+def _leaving(
+    gain: Float[Tensor, "*batch row column"], ways_out: Float[Tensor, "*batch row"]
+) -> Float[Tensor, "*batch row column"]:
+    """Logarithm of the summed weight of all ways from each cell, itself left out, to the end."""
+    columns = [ways_out]
     for behind in gain.unbind(-1)[:0:-1]:
         straight = behind + columns[-1]
         down = pad(straight[..., 1:], (0, 1), value=-torch.inf)

@@ -41,19 +41,21 @@ class TupleProjection(nn.Module):
         dim: length of a candidate.
         cardinality: candidates in a tuple.
         width: channels out.
+        bias: add a bias.
     """
 
-    def __init__(self, dim: int, cardinality: int, width: int) -> None:
+    def __init__(self, dim: int, cardinality: int, width: int, *, bias: bool) -> None:
         super().__init__()
         self.cardinality = cardinality
-        self.linear = nn.Linear(cardinality * dim, width)
+        self.linear = nn.Linear(cardinality * dim, width, bias=bias)
 
     def forward(
         self, candidates: Float[Tensor, "batch node dim"], tuples: Int[Tensor, "tuple place"]
     ) -> Float[Tensor, "batch tuple width"]:
         places = self.linear.weight.unflatten(1, (self.cardinality, -1)).unbind(1)
         parts = [(candidates @ weight.T)[:, tuples[:, place]] for place, weight in enumerate(places)]
-        return torch.stack(parts).sum(0) + self.linear.bias
+        total = torch.stack(parts).sum(0)
+        return total if self.linear.bias is None else total + self.linear.bias
 
 
 class CrossTransformer(nn.Module):
@@ -67,8 +69,9 @@ class CrossTransformer(nn.Module):
 
     def __init__(self, dim: int, cardinality: int, width: int) -> None:
         super().__init__()
-        self.key = TupleProjection(dim, cardinality, width)
-        self.value = TupleProjection(dim, cardinality, width)
+        self.key = TupleProjection(dim, cardinality, width, bias=True)
+        # A bias of the values would cancel in v(x) − t, since attention sums to 1.
+        self.value = TupleProjection(dim, cardinality, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
     def forward(
