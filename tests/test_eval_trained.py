@@ -208,7 +208,7 @@ def test_what_a_network_cannot_do_is_named(data: Path, networks: dict[str, Path]
             ["a2"],
             ["methods=[trx]"],
             ConfigError,
-            r"a2 was trained without the transformers of trx with a2\.weights uniform; .* or train this one",
+            r"a2 was trained without the transformers of trx with a2\.weights cross_reference; .* or train this one",
         ),
         (
             ["a2"],
