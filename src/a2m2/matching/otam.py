@@ -7,8 +7,9 @@ columns m runs the recurrence, with a soft minimum of smoothness λ,
     γ(l, m) = d(l, m) + smin(γ(l−1, m−1), γ(l, m−1))                                    in between
     γ(l, m) = d(l, m) + smin(γ(l−1, m−1), γ(l−1, m), γ(l, m−1))                         for m = 1 and the last m
 
-and γ at the last row and column is the distance. Rows are frames of the query and columns of the support, then the
-other way round, and the two distances are averaged.
+and γ at the last row and column is the distance; m = 1 is the first column of costs and the last m the zeros behind
+them, as in the code that published figures come from. Rows are frames of the query and columns those of the support,
+then the other way round, and the two distances are averaged.
 
 Departures: d = 1 − cos of centred descriptors. Each scale is aligned alone (:mod:`a2m2.matching.sequences`). A
 distance is divided by the number of its columns, of which the path pays each at least once, so that scales of
