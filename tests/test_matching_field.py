@@ -281,6 +281,17 @@ def test_the_probe_separates_what_a_nearest_mean_does_not() -> None:
     assert weights[:, 0].abs().max() < 1e-9
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e5])
+def test_the_probe_is_at_the_minimum_for_any_penalty(temperature: float) -> None:
+    """α = Y − softmax(X Wᵀ), also where a clip was given two names and no classifier can be right."""
+    x = torch.randn(12, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    x[1::3] = x[0]
+    targets = torch.eye(3, dtype=torch.float64)[torch.arange(12) % 3]
+    gram = temperature * x @ x.T
+    alpha = probe_coefficients(gram, targets)
+    torch.testing.assert_close(alpha, targets - (gram @ alpha).softmax(-1), rtol=0, atol=1e-8)
+
+
 def test_the_gradient_of_the_probe_equals_finite_differences() -> None:
     generator = torch.Generator().manual_seed(4)
     x = torch.randn(6, 3, generator=generator, dtype=torch.float64, requires_grad=True)

@@ -24,6 +24,7 @@ from a2m2.matching.temperature import Temperature
 from a2m2.matching.units import unit_mean
 from a2m2.structures import Descriptors, Match
 
+# Ten steps are usual. Only at τ of 10⁷ and more does rounding keep the residual, some 1e-9 then, above the tolerance.
 _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 
