@@ -202,7 +202,13 @@ def test_what_a_network_cannot_do_is_named(data: Path, networks: dict[str, Path]
             ["a2"],
             ["a2.weights=gate"],
             ConfigError,
-            r"a2 was trained without a gate, so a2\.weights cannot be gate",
+            r"a2 was trained without the gate of a2m2_net with a2\.weights gate; choose another method or rule",
+        ),
+        (
+            ["a2"],
+            ["methods=[trx]"],
+            ConfigError,
+            r"a2 was trained without the transformers of trx with a2\.weights cross_reference; .* or train this one",
         ),
         (
             ["a2"],

@@ -47,6 +47,12 @@ CASES = {
     "logarithm": ["m2.root=log_euclidean"],
     "Cholesky": ["m2.root=cholesky"],
     "covariance": ["m2.root=none"],
+    "otam": ["method=otam", "meta.shot=2"],
+    "bi_mhm": ["method=bi_mhm", "meta.shot=2"],
+    "chamfer": ["method=chamfer"],
+    "linear_probe": ["method=linear_probe", "meta.shot=2"],
+    "trx": ["method=trx", "a2.width=8", "meta.shot=2"],
+    "hyrsm": ["method=hyrsm", "a2.width=8"],
 }
 
 
@@ -186,7 +192,7 @@ def check_every_parameter(
 @pytest.mark.parametrize("case", CASES)
 def test_meta_gradient_equals_differences(case: str) -> None:
     module, batch = meta_step(*CASES[case])
-    if case != "protonet_euclidean":
+    if case not in ("protonet_euclidean", "trx"):
         assert "network.matcher.temperature.log_value" in dict(module.named_parameters())
     check_every_parameter(module, loss_function(module, batch))
 

@@ -451,6 +451,10 @@ def test_saving_memory_changes_neither_loss_nor_gradients(source: str, resnet: s
         ("meta", "a2.weights=gate"),
         ("meta", "method=protonet"),
         ("meta", "method=diagonal"),
+        ("meta", "method=otam"),
+        ("meta", "method=linear_probe"),
+        ("meta", "method=trx"),
+        ("meta", "method=hyrsm"),
     ],
 )
 def test_bf16_is_the_backbone_s_alone(kind: str, override: str) -> None:

@@ -52,6 +52,8 @@ NETWORKS = {
         ["a2.weights=gate", "a2.learn_temperature=true", "a2.order_prior=0.3"],
     ),
     "diagonal": ("small-cnn", ["method=diagonal", "a2.learn_temperature=true"]),
+    "trx": ("small-cnn", ["method=trx", "a2.width=8"]),
+    "hyrsm": ("small-cnn", ["method=hyrsm", "a2.width=16", "a2.learn_temperature=true"]),
 }
 
 

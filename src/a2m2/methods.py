@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2m2.errors import ConfigError
-from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
+from a2m2.matching import (
+    A2Matcher,
+    BiMHMMatcher,
+    ChamferMatcher,
+    DiagonalMatcher,
+    HyRSMMatcher,
+    LinearProbeMatcher,
+    Matcher,
+    OTAMMatcher,
+    ProtoNetMatcher,
+    TRXMatcher,
+)
 from a2m2.moments import block_sizes
 from a2m2.settings import DIFFERENCES, A2Settings, M2Settings
 
@@ -89,6 +100,49 @@ def mean_feature(m2: M2Settings, a2: A2Settings) -> Method:
     return Method("mean feature of the last map, cosine", plain, ProtoNetMatcher(**_tau(a2)))
 
 
+def otam(m2: M2Settings, a2: A2Settings) -> Method:
+    """OTAM (arXiv 1906.11415): the best alignment in order, by a soft minimum over paths."""
+    return Method(f"{_order(m2)} moments, ordered alignment", m2, OTAMMatcher(**_tau(a2)))
+
+
+def bi_mhm(m2: M2Settings, a2: A2Settings) -> Method:
+    """Bidirectional mean Hausdorff metric (HyRSM, arXiv 2204.13423), on the descriptors as they are."""
+    return Method(f"{_order(m2)} moments, mean Hausdorff", m2, BiMHMMatcher(**_tau(a2)))
+
+
+def chamfer(m2: M2Settings, a2: A2Settings) -> Method:
+    """Chamfer matching (arXiv 2303.16084): each candidate of the query looks for its nearest in the support."""
+    return Method(f"{_order(m2)} moments, Chamfer from the query", m2, ChamferMatcher(**_tau(a2)))
+
+
+def chamfer_support(m2: M2Settings, a2: A2Settings) -> Method:
+    """Chamfer matching (arXiv 2303.16084): each candidate of the support looks for its nearest in the query."""
+    matcher = ChamferMatcher(direction="support", **_tau(a2))
+    return Method(f"{_order(m2)} moments, Chamfer from the support", m2, matcher)
+
+
+def chamfer_max(m2: M2Settings, a2: A2Settings) -> Method:
+    """Matching by the one best pair of candidates (arXiv 2303.16084)."""
+    return Method(f"{_order(m2)} moments, best pair", m2, ChamferMatcher(form="max", **_tau(a2)))
+
+
+def linear_probe(m2: M2Settings, a2: A2Settings) -> Method:
+    """Logistic regression on the mean descriptors of each episode's supports, fitted anew each time."""
+    return Method(f"mean of {_order(m2)} moments, linear probe", m2, LinearProbeMatcher(**_tau(a2)))
+
+
+def trx(m2: M2Settings, a2: A2Settings) -> Method:
+    """TRX (arXiv 2101.06184): cross-transformers over pairs and triples of candidates; to train."""
+    matcher = TRXMatcher(dim=descriptor_length(m2), width=a2.width)
+    return Method(f"{_order(m2)} moments, cross-transformers over tuples", m2, matcher)
+
+
+def hyrsm(m2: M2Settings, a2: A2Settings) -> Method:
+    """HyRSM (arXiv 2204.13423): relations inside and between videos, then Bi-MHM; to train."""
+    matcher = HyRSMMatcher(dim=descriptor_length(m2), width=a2.width, **_tau(a2))
+    return Method(f"{_order(m2)} moments, hybrid relations, mean Hausdorff", m2, matcher)
+
+
 METHODS: dict[str, MethodBuilder] = {
     "a2m2_net": a2m2_net,
     "a2_first_order": a2_first_order,
@@ -98,6 +152,14 @@ METHODS: dict[str, MethodBuilder] = {
     "protonet_euclidean": protonet_euclidean,
     "protonet_first_order": protonet_first_order,
     "mean_feature": mean_feature,
+    "otam": otam,
+    "bi_mhm": bi_mhm,
+    "chamfer": chamfer,
+    "chamfer_support": chamfer_support,
+    "chamfer_max": chamfer_max,
+    "linear_probe": linear_probe,
+    "trx": trx,
+    "hyrsm": hyrsm,
 }
 
 
@@ -146,7 +208,10 @@ def descriptor_length(m2: M2Settings) -> int:
         ConfigError: it depends on the backbone, because nothing reduces its channels.
     """
     if m2.components is None:
-        raise ConfigError("a2.weights gate needs to know the length of descriptors; give m2.components")
+        raise ConfigError(
+            "a matcher with learnt weights (trx, hyrsm, or a2.weights gate) needs to know the length of descriptors; "
+            "give m2.components"
+        )
     channels = m2.components * (2 if m2.calibration in DIFFERENCES else 1)
     return len(m2.stages) * sum(block_sizes(m2.order, channels, sketch_length=m2.sketch_length))
 

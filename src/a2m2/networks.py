@@ -33,7 +33,9 @@ def build_network(
         ConfigError: settings that leave nothing to train in the M² block.
         WeightsError: a backbone that cannot be had.
     """
-    method = find_method(settings.method)(settings.m2, settings.a2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method = find_method(settings.method)(settings.m2, settings.a2)
     m2 = method.m2
     if m2.reduction != "conv":
         raise ConfigError(

@@ -138,6 +138,8 @@ class A2Settings(Section):
     """Scale τ of the scores."""
     learn_temperature: bool = False
     """Let training find τ, starting from temperature."""
+    width: int = Field(default=128, ge=8, multiple_of=8)
+    """Channels inside the learnt matchers trx and hyrsm, a multiple of 8; 1152 in TRX's paper."""
 
 
 class TaskSettings(Section):

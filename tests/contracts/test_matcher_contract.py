@@ -8,7 +8,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from a2m2.matching import A2Matcher, DiagonalMatcher, Matcher, ProtoNetMatcher
+from a2m2.matching import (
+    A2Matcher,
+    BiMHMMatcher,
+    ChamferMatcher,
+    DiagonalMatcher,
+    HyRSMMatcher,
+    LinearProbeMatcher,
+    Matcher,
+    OTAMMatcher,
+    ProtoNetMatcher,
+    TRXMatcher,
+)
 from matching_fixtures import random_descriptors
 
 MATCHERS: dict[str, Callable[[], Matcher]] = {
@@ -24,13 +35,25 @@ MATCHERS: dict[str, Callable[[], Matcher]] = {
     "diagonal": lambda: DiagonalMatcher(),
     "protonet cosine": lambda: ProtoNetMatcher(),
     "protonet euclidean": lambda: ProtoNetMatcher(metric="euclidean"),
+    "otam": lambda: OTAMMatcher(),
+    "bi_mhm": lambda: BiMHMMatcher(),
+    "chamfer query": lambda: ChamferMatcher(),
+    "chamfer support": lambda: ChamferMatcher(direction="support"),
+    "chamfer both": lambda: ChamferMatcher(direction="both"),
+    "chamfer max": lambda: ChamferMatcher(form="max"),
+    "linear probe": lambda: LinearProbeMatcher(),
+    "trx": lambda: TRXMatcher(dim=12, width=8),
+    "hyrsm": lambda: HyRSMMatcher(dim=12, width=8),
 }
+WITHOUT_PLAN = (ProtoNetMatcher, LinearProbeMatcher, TRXMatcher)
 LABELS = torch.tensor([0, 2, 1, 1, 0, 2])
 
 
 @pytest.fixture(params=MATCHERS, ids=lambda name: name.replace(" ", "_"))
 def matcher(request: pytest.FixtureRequest) -> Matcher:
-    return MATCHERS[request.param]().double()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return MATCHERS[request.param]().double()
 
 
 def test_shape_and_determinism(matcher: Matcher) -> None:
@@ -118,12 +141,56 @@ def test_evidence_carries_all_mass(matcher: Matcher) -> None:
     support, query = random_descriptors(6, seed=16), random_descriptors(4, seed=17)
     evidence = matcher(support, LABELS, query, num_classes=3).evidence
     if evidence is None:
-        assert isinstance(matcher, ProtoNetMatcher)
+        assert isinstance(matcher, WITHOUT_PLAN)
+        assert not matcher.aligns
         return
     total = evidence.plan.sum((-1, -2))
     torch.testing.assert_close(total, torch.ones_like(total))
     assert evidence.similarity.shape == evidence.plan.shape
     assert evidence.target_labels.shape == (evidence.plan.shape[1],)
+
+
+@pytest.mark.parametrize("way", [2, 5])
+@pytest.mark.parametrize("shot", [1, 5])
+def test_any_way_and_shot(matcher: Matcher, way: int, shot: int) -> None:
+    support, query = random_descriptors(way * shot, seed=30), random_descriptors(3, seed=31)
+    labels = torch.arange(way).repeat_interleave(shot)
+    values = query.values.clone().requires_grad_()
+    logits = matcher(support, labels, replace(query, values=values), num_classes=way).logits
+    assert logits.shape == (3, way)
+    logits.softmax(1)[:, 0].sum().backward()
+    assert torch.isfinite(values.grad).all()
+    assert values.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", ["constant", "duplicate", "mean"])
+def test_gradients_are_finite_where_descriptors_coincide(matcher: Matcher, kind: str) -> None:
+    """A clip in which nothing changes, the same clip everywhere, and clips that are the mean descriptor itself."""
+    support, query = random_descriptors(4, seed=32), random_descriptors(2, seed=33)
+    if kind == "constant":
+        same = [x.values[:, :1].expand_as(x.values) for x in (support, query)]
+    elif kind == "duplicate":
+        same = [support.values[:1].expand_as(x.values) for x in (support, query)]
+    else:
+        same = [torch.full_like(x.values, 1.5) for x in (support, query)]
+    leaves = [value.clone().requires_grad_() for value in same]
+    match = matcher(
+        replace(support, values=leaves[0]),
+        torch.tensor([0, 1, 1, 0]),
+        replace(query, values=leaves[1]),
+        num_classes=2,
+    )
+    match.logits.softmax(1)[:, 0].sum().backward()
+    assert torch.isfinite(match.logits).all()
+    for leaf in leaves:
+        assert torch.isfinite(leaf.grad).all()
+    for parameter in matcher.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+
+
+def test_learnt_is_what_has_weights_besides_its_temperature(matcher: Matcher) -> None:
+    names = {name for name, _ in matcher.named_parameters()}
+    assert bool(names) == matcher.learnt
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 1], [0, 1, 3], [1, 2, 3]])
@@ -146,6 +213,6 @@ def test_means_of_pairs_are_where_declared(matcher: Matcher) -> None:
     every = torch.arange(6)
     pairs = matcher(support, every, query, num_classes=6).logits
     alone = [matcher(support[every[i : i + 1]], every[:1], query, num_classes=1).logits for i in range(6)]
-    torch.testing.assert_close(pairs, torch.cat(alone, dim=1))
+    apart = torch.allclose(pairs, torch.cat(alone, dim=1))
     means = torch.stack([pairs[:, label == LABELS].mean(1) for label in range(3)], dim=1)
-    assert torch.allclose(means, logits) == matcher.mean_of_pairs
+    assert (apart and torch.allclose(means, logits)) == matcher.mean_of_pairs

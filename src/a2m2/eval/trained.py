@@ -30,6 +30,7 @@ from a2m2.weights import FILE_NAME, SavedNetwork, load_network
 _KIND = "descriptors"
 _FORMAT = "network-1"
 _BATCH = 8
+_TEMPERATURE = "temperature.log_value"
 
 
 class TrainedEntry(Entry):
@@ -227,11 +228,14 @@ def _matcher(saved: SavedNetwork, method: str, settings: EvaluateSettings, name:
         )
     learned = saved.network.matcher.state_dict()
     wanted = built.matcher.state_dict()
-    if any(key.startswith("gate.") for key in wanted.keys() - learned.keys()):
+    lacking = wanted.keys() - learned.keys() - {_TEMPERATURE}
+    if built.matcher.learnt and lacking:
+        part = min(lacking).partition(".")[0]
         raise ConfigError(
-            f"{name} was trained without a gate, so a2.weights cannot be gate; choose another rule"
+            f"{name} was trained without the {part} of {method} with a2.weights {a2.weights}; choose another method or "
+            "rule of weights, or train this one"
         )
-    fixed = {"temperature.log_value"} if "temperature" in changed else set()
+    fixed = {_TEMPERATURE} if "temperature" in changed else set()
     kept = {key: value for key, value in learned.items() if key in wanted.keys() - fixed}
     built.matcher.load_state_dict({**wanted, **kept})
     return built.description, built.matcher

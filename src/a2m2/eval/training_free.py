@@ -44,14 +44,26 @@ def methods_of(settings: EvaluateSettings) -> dict[str, Method]:
     if not methods:
         raise ConfigError("no methods to run; name at least one, for example --method a2m2_net")
     for name, method in methods.items():
-        if method.m2.trained or settings.a2.weights == "gate" or settings.backbone.difference:
+        parts = _untrained_parts(method, settings)
+        if parts:
             raise ConfigError(
-                f"{name} has parts without weights (m2.reduction {method.m2.reduction}, m2.calibration "
-                f"{method.m2.calibration}, a2.weights {settings.a2.weights}, backbone.difference "
-                f"{str(settings.backbone.difference).lower()}); train it with 'a2m2 train', or use pca, none or "
-                "difference, another rule of weights, and no difference inside the backbone"
+                f"{name} has parts without weights ({', '.join(parts)}); train it with 'a2m2 train', or use pca, none "
+                "or difference, a method and a2.weights that learn nothing, and no difference inside the backbone"
             )
     return methods
+
+
+def _untrained_parts(method: Method, settings: EvaluateSettings) -> list[str]:
+    """What only training can find, in the words of the settings."""
+    m2 = method.m2
+    parts = []
+    if m2.trained:
+        parts += [f"m2.reduction {m2.reduction}", f"m2.calibration {m2.calibration}"]
+    if method.matcher.learnt:
+        parts.append("its matcher")
+    if settings.backbone.difference:
+        parts.append("backbone.difference true")
+    return parts
 
 
 class TrainingFreeEntry(Entry):

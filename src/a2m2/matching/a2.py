@@ -91,6 +91,7 @@ class A2Matcher(Matcher):
         self.num_threads = num_threads
         # Energy lies in time, not in the descriptors: it too tells where a candidate is.
         self.uses_order = order_prior > 0 or weights == "energy"
+        self.learnt = weights == "gate"
         self.gate = CandidateGate(dim) if weights == "gate" and dim is not None else None
         self.temperature = Temperature(temperature, learn=learn_temperature)
 

@@ -20,6 +20,7 @@ class Matcher(nn.Module, ABC):
         mean_of_pairs: whether the score of a class is the mean over its support videos of a score of two videos.
         symmetric: whether that score of two videos stays the same when they change places.
         aligns: whether the matcher chooses which candidates to join, so that its plan is worth a picture.
+        learnt: whether it has weights that only training can find, so that it says nothing before.
     """
 
     uses_order: bool = False
@@ -27,6 +28,7 @@ class Matcher(nn.Module, ABC):
     aligns: bool = False
     mean_of_pairs: bool = False
     symmetric: bool = False
+    learnt: bool = False
 
     @abstractmethod
     def forward(

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from a2m2.matching.base import Matcher, check_labels, class_mean
 from a2m2.matching.temperature import Temperature
-from a2m2.matching.units import centred_units
+from a2m2.matching.units import unit_mean
 from a2m2.structures import Descriptors, Match
 
 Metric = Literal["cosine", "euclidean"]
@@ -59,8 +59,3 @@ class ProtoNetMatcher(Matcher):
         else:
             logits = self.temperature() * queries @ torch.nn.functional.normalize(prototypes, dim=-1).T
         return Match(logits)
-
-
-def unit_mean(descriptors: Descriptors) -> Float[Tensor, "batch dim"]:
-    """One unit vector a video: mean over candidates, centred, each block normalised, blocks weighted equally."""
-    return centred_units(descriptors.values.mean(1), descriptors.mean, descriptors.blocks)
