@@ -45,7 +45,7 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.num_decoded = self.num_forward = 0
-        read_clip, forward = maps.read_clip, Backbone.forward
+        read_clip, forward = maps.read_video, Backbone.forward
 
         def counted_read(path, **options):
             self.num_decoded += 1
@@ -55,7 +55,7 @@ class Work:
             self.num_forward += len(frames)
             return forward(backbone, frames)
 
-        monkeypatch.setattr(maps, "read_clip", counted_read)
+        monkeypatch.setattr(maps, "read_video", counted_read)
         monkeypatch.setattr(Backbone, "forward", counted_forward)
 
 

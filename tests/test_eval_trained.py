@@ -128,13 +128,13 @@ def test_clips_are_decoded_once_and_threads_and_caches_change_nothing(
     data: Path, networks: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = []
-    read = trained.read_clip
+    read = trained.read_video
 
     def counted(path: Path, **options: object) -> object:
         decoded.append(path)
         return read(path, **options)
 
-    monkeypatch.setattr(trained, "read_clip", counted)
+    monkeypatch.setattr(trained, "read_video", counted)
     chosen = settings(data, [networks["a2"]], "methods=[a2m2_net, diagonal]")
     assert "8 of 8 test clips still to describe" in "\n".join(plan(chosen, cache=tmp_path / "one"))
     runs = []

@@ -87,7 +87,7 @@ def test_another_matcher_decodes_nothing_and_describes_nothing(
 ) -> None:
     out, _ = study
     counts = {"decoded": 0, "encoded": 0}
-    read, encode = trained.read_clip, FewShotModel.encode
+    read, encode = trained.read_video, FewShotModel.encode
 
     def counted_read(*arguments: Any, **options: Any) -> Any:
         counts["decoded"] += 1
@@ -97,7 +97,7 @@ def test_another_matcher_decodes_nothing_and_describes_nothing(
         counts["encoded"] += 1
         return encode(*arguments, **options)
 
-    monkeypatch.setattr(trained, "read_clip", counted_read)
+    monkeypatch.setattr(trained, "read_video", counted_read)
     monkeypatch.setattr(FewShotModel, "encode", counted_encode)
     again = grid(data, networks)
     more = again.model_copy(update={"evaluate": {**again.evaluate, "methods": ["protonet"]}})
