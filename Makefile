@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo study test test-slow lint format check bench clean
+.PHONY: help demo study knobs test test-slow lint format check bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -16,6 +16,13 @@ demo: $(VENV)/.core  ## render action videos, train from nothing, recognise unse
 
 study: $(VENV)/.core  ## train every row of docs/study.md with three seeds and compare them: about an hour on two cores
 	$(BIN)/python -m a2m2.bench.study --out runs/study --into docs/study.md --short-into README.md
+
+knobs: runs/study/study.json  ## score the networks of the study with every matcher as misalignment grows: docs/knobs.md
+	for grid in knobs-sets knobs-sequences probes; do \
+	  $(BIN)/a2m2 ablate $$grid --out runs/$$grid --cache runs/study/cache --into docs/knobs.md || exit 1; done
+
+runs/study/study.json: $(VENV)/.core
+	$(BIN)/python -m a2m2.bench.study --out runs/study
 
 test: $(VENV)/.dev  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)

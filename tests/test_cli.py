@@ -21,6 +21,8 @@ COMMANDS = (
     "train",
     "evaluate",
     "compare",
+    "ablate",
+    "episodes",
     "report",
     "info",
     "data check",

@@ -60,6 +60,13 @@ def a2_first_order(m2: M2Settings, a2: A2Settings) -> Method:
     )
 
 
+def a2_ordered(m2: M2Settings, a2: A2Settings) -> Method:
+    """A² with an order prior: that of the settings, or λ = 0.3 on motion progress where they have none (our choice)."""
+    if a2.order_prior == 0:
+        a2 = a2.model_copy(update={"order_prior": 0.3, "order_axis": "progress"})
+    return a2m2_net(m2, a2)
+
+
 def diagonal(m2: M2Settings, a2: A2Settings) -> Method:
     """The same descriptors compared index by index: what A² is without alignment."""
     return Method(f"{_order(m2)} moments, no alignment", m2, DiagonalMatcher(**_tau(a2)))
@@ -145,6 +152,7 @@ def hyrsm(m2: M2Settings, a2: A2Settings) -> Method:
 
 METHODS: dict[str, MethodBuilder] = {
     "a2m2_net": a2m2_net,
+    "a2_ordered": a2_ordered,
     "a2_first_order": a2_first_order,
     "diagonal": diagonal,
     "diagonal_first_order": diagonal_first_order,

@@ -17,6 +17,7 @@ from a2m2.cli.ablate import ablate
 from a2m2.cli.compare import compare
 from a2m2.cli.data import check, import_lists
 from a2m2.cli.demo import demo
+from a2m2.cli.episodes import episodes
 from a2m2.cli.evaluate import evaluate
 from a2m2.cli.info import info
 from a2m2.cli.report import report
@@ -79,7 +80,7 @@ def _guard(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, report, info):
+for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, episodes, report, info):
     app.command()(_guard(_command))
 
 _data = typer.Typer(
