@@ -21,6 +21,7 @@ from a2m2.eval.sources import FixedSource
 from a2m2.eval.stats import mean_interval
 from a2m2.eval.trained import describe_videos
 from a2m2.matching import A2Matcher, Matcher
+from a2m2.records import Episode
 from a2m2.settings import EvaluateSettings
 from a2m2.structures import Descriptors
 from a2m2.weights import SavedNetwork, load_network
@@ -52,6 +53,7 @@ class Tester:
         self.manifest, self.cache, self.progress = manifest, cache, progress
         self.clips: Dataset = load_dataset(manifest).select([split])
         self.store = FeatureStore(cache / "features")
+        self._drawn: dict[int, Sequence[Episode]] = {}
         self.digests = DigestCache(cache).digests([video.path for video in self.clips.videos])
 
     def describe(self, saved: SavedNetwork) -> tuple[Descriptors, torch.Tensor]:
@@ -64,6 +66,13 @@ class Tester:
             self.clips.video_classes, class_names=self.clips.classes, way=WAY, shot=shot, query=1, seed=0
         )
 
+    def episodes(self, shot: int, number: int) -> Sequence[Episode]:
+        """The first of them, drawn once."""
+        if len(self._drawn.get(shot, ())) != number:
+            sampler = self.sampler(shot)
+            self._drawn[shot] = [sampler.episode(index) for index in range(number)]
+        return self._drawn[shot]
+
     def accuracies(
         self, matcher: Matcher, descriptors: Descriptors, shots: Sequence[int], episodes: int, what: str
     ) -> dict[int, NDArray[np.float64]]:
@@ -71,13 +80,12 @@ class Tester:
         result = {}
         table = pair_scores(matcher, descriptors) if matcher.mean_of_pairs else None
         for number, shot in enumerate(shots, 1):
-            sampler = self.sampler(shot)
+            drawn = self.episodes(shot, episodes)
             if table is not None:
-                drawn = (sampler.episode(index) for index in range(episodes))
                 result[shot] = episode_accuracies(table, drawn)
             else:
                 contestant = Contestant("one", FixedSource(descriptors), matcher)
-                records = run_episodes([contestant], sampler.episode, episodes)
+                records = run_episodes([contestant], drawn.__getitem__, episodes)
                 result[shot] = np.array([record.num_correct("one") / WAY for record in records])
             self.progress(what, number, len(shots))
         return result
@@ -185,8 +193,7 @@ def choose_order_prior(
         for number, (axis, weight) in enumerate(ORDER_PRIORS, 1):
             matcher = with_order_prior(saved.network.matcher, axis, weight)
             table = pair_scores(matcher, descriptors)
-            sampler = tester.sampler(1)
-            drawn = (sampler.episode(index) for index in range(VALIDATION_EPISODES))
+            drawn = tester.episodes(1, VALIDATION_EPISODES)
             totals[axis, weight] += float(episode_accuracies(table, drawn).mean())
             progress(f"choosing an order prior, {manifest.stem}, {place.name}", number, len(ORDER_PRIORS))
     return max(totals, key=lambda option: totals[option])

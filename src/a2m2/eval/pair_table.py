@@ -7,6 +7,7 @@ pairs, of which only 518,400 differ, or half of them where two videos have one s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -20,6 +21,8 @@ from a2m2.records import Episode
 from a2m2.structures import Descriptors
 
 _BLOCK = 16
+_EPISODES = 1000
+"""Episodes looked up at a time."""
 
 
 def pair_scores(
@@ -63,13 +66,14 @@ def pair_scores(
 def episode_accuracies(
     table: Float[np.ndarray, "query support"], episodes: Iterable[Episode]
 ) -> NDArray[np.float64]:
-    """Share of queries in each episode whose best class is their own."""
-    return np.array([_accuracy(table, episode) for episode in episodes])
-
-
-def _accuracy(table: NDArray[np.float64], episode: Episode) -> float:
-    support, query = np.array(episode.support), np.array(episode.query)
-    way, num_query = query.shape
-    scores = table[query.reshape(-1, 1), support.reshape(1, -1)]
-    answers = scores.reshape(way * num_query, way, -1).mean(-1).argmax(1)
-    return float((answers == np.repeat(np.arange(way), num_query)).mean())
+    """Share of queries in each episode whose best class is their own; all of one way, shot and query."""
+    stream = iter(episodes)
+    parts = []
+    while chunk := list(itertools.islice(stream, _EPISODES)):
+        support = np.array([episode.support for episode in chunk])
+        query = np.array([episode.query for episode in chunk])
+        number, way, num_query = query.shape
+        scores = table[query.reshape(number, -1, 1), support.reshape(number, 1, -1)]
+        answers = scores.reshape(number, way * num_query, way, -1).mean(-1).argmax(-1)
+        parts.append((answers == np.repeat(np.arange(way), num_query)).mean(-1))
+    return np.concatenate(parts)
