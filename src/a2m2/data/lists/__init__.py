@@ -4,7 +4,15 @@ Nothing here opens a video but :mod:`a2m2.data.lists.decoding`, which is importe
 """
 
 from a2m2.data.lists.against import against_findings
-from a2m2.data.lists.findings import CASES, Finding, FindingKind, by_kind, decode_findings, disk_findings
+from a2m2.data.lists.findings import (
+    CASES,
+    Finding,
+    FindingKind,
+    by_kind,
+    decode_findings,
+    disk_findings,
+    write_findings,
+)
 from a2m2.data.lists.list_findings import list_findings
 from a2m2.data.lists.listed import ListedVideo, ListFile, ListFormat, VideoList
 from a2m2.data.lists.on_disk import Matches, match_videos
@@ -38,4 +46,5 @@ __all__ = [
     "published_counts",
     "read_lists",
     "recognise_benchmark",
+    "write_findings",
 ]
