@@ -23,6 +23,7 @@ COMMANDS = (
     "compare",
     "report",
     "info",
+    "reproduce",
     "data check",
     "data import",
 )
