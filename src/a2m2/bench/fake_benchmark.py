@@ -3,9 +3,9 @@
     python -m a2m2.bench.fake_benchmark splits/ucf101 fake/ucf101 --broken 5
     a2m2 reproduce ucf101 --videos fake/ucf101 --lists splits/ucf101 --backbone small-cnn --allow-missing
 
-Shows that a reproduction goes from lists to figures, and how long its steps take, without the real videos. A square moves
-in a direction and at a speed that belong to the class; its colour, its start and its background belong to the clip, so no
-two clips are the same. Broken clips are cut off near their end, spread evenly over the lists. A clip that is there is not
+Shows that a reproduction goes from lists to figures, and how long its steps take, without the real videos. A square
+moves in a direction and at a speed that belong to the class; its colour, its start and its background belong to the
+clip, so no two clips are the same. Broken clips are cut off, spread evenly over the lists. A clip that is there is not
 written again.
 """
 
