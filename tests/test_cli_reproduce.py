@@ -101,6 +101,17 @@ def test_test_classes_that_are_too_small_are_refused_before_the_training(
     assert [path.name for path in (place / "out").iterdir()] == ["findings.txt"]
 
 
+def test_a_validation_list_that_is_the_test_list_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "lists/val.txt").write_bytes((place / "lists/test.txt").read_bytes())
+    assert call(monkeypatch, "--shot", "1", "--allow-missing") == 1
+    printed = capsys.readouterr()
+    assert "same-lists: 1" in printed.out
+    assert "error: 2 classes are in two splits, first lists/test.txt:1, lists/val.txt:1: Drumming is in test and val; " in printed.err
+    assert [path.name for path in (place / "out").iterdir()] == ["findings.txt"]
+
+
 def test_a_folder_of_other_files_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,12 +12,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2m2.config import load, shipped
-from a2m2.data.lists import Benchmark
+from a2m2.data.lists import PUBLISHED, Benchmark, find_benchmark
 from a2m2.errors import ConfigError, DataError
 from a2m2.nn import load_backbone
 from a2m2.reproduce.cost import GPU_FLOPS, backbone_cost, cost_of_test, cost_of_training, descriptor_numbers
 from a2m2.reproduce.literature import published_accuracies
-from a2m2.reproduce.plan import find_benchmark, plan_reproduction
+from a2m2.reproduce.plan import SHOTS, plan_reproduction
 from a2m2.train_settings import Stage, TrainSettings
 from list_fixtures import write_lists
 from reference.reproduce import forward_passes, numbers_of_a_clip
@@ -45,9 +45,8 @@ def test_names_of_benchmarks(name: str, benchmark: str) -> None:
     ("name", "nearest"), [("ucf", "ucf-101"), ("ssv2-ful", "ssv2-full"), ("kinetics", "kinetics-100")]
 )
 def test_a_wrong_name_names_the_nearest(name: str, nearest: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"no benchmark '{name}'; did you mean {nearest}\\? There are ssv2-full, ssv2-small"
-    ):
+    message = f"no benchmark '{name}'; did you mean {nearest}\\? Known are ssv2-full, ssv2-small"
+    with pytest.raises(DataError, match=message):
         find_benchmark(name)
 
 
@@ -200,6 +199,22 @@ def test_disk_of_descriptors() -> None:
     wanted = numbers_of_a_clip(128, 8, ((1, 1), (2, 2), (4, 4)))
     assert descriptor_numbers(settings) == wanted == 14 * 8256
     assert cost_of_test(settings, clips=10).disk_bytes == 4 * 10 * wanted
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_the_guide_says_what_a_recipe_costs(benchmark: Benchmark) -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{benchmark}` \| (\d+) \| ([\d.]+) \| (\d+) \|$", guide, re.MULTILINE)
+    assert row is not None
+    counts = PUBLISHED[benchmark].counts
+    recipe = load(TrainSettings, Path(benchmark), data="clips")
+    costs = [cost_of_training(recipe, "pretrain", validation_clips=counts["val"].videos)]
+    for shot in SHOTS:
+        meta = load(TrainSettings, Path(benchmark), [f"meta.shot={shot}"], data="clips")
+        costs.append(cost_of_training(meta, "meta", validation_clips=counts["val"].videos))
+        costs.append(cost_of_test(meta, clips=counts["test"].videos))
+    gpu, cpu, size = (sum(column) for column in zip(*(astuple(cost) for cost in costs), strict=True))
+    assert (f"{gpu:.0f}", f"{cpu:.1f}", f"{size / 1e9:.0f}") == row.groups()
 
 
 def test_an_unknown_backbone_has_no_estimate() -> None:

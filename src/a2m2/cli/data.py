@@ -161,15 +161,11 @@ def import_lists(
 
 def _benchmark(listed: VideoList, name: str | None) -> tuple[Benchmark | None, str]:
     """The benchmark called ``name``, or the one that the lists are of."""
-    from a2m2.data.lists import PUBLISHED, recognise_benchmark
-    from a2m2.errors import DataError
+    from a2m2.data.lists import find_benchmark, recognise_benchmark
 
     if name is None:
         return recognise_benchmark(listed)
-    for known in PUBLISHED:
-        if known == name:
-            return known, "as asked"
-    raise DataError(f"no benchmark {name!r}; name one of {', '.join(PUBLISHED)}")
+    return find_benchmark(name), "as asked"
 
 
 def _undecodable(

@@ -69,7 +69,8 @@ def reproduce(
 
         a2m2 reproduce kinetics-100 --videos k400 --lists splits/kinetics100 --backbone weights/resnet50
     """
-    from a2m2.reproduce.plan import SHOTS, find_benchmark, plan_reproduction
+    from a2m2.data.lists import find_benchmark
+    from a2m2.reproduce.plan import SHOTS, plan_reproduction
 
     name = find_benchmark(benchmark)
     job = plan_reproduction(

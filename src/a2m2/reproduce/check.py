@@ -70,12 +70,13 @@ def import_videos(
     """Write the manifest of the usable videos, or find the same one.
 
     Raises:
-        DataError: videos are unusable and that is not allowed; a video is in two splits; test classes are too small;
-            the manifest in ``job.out`` is of other videos.
+        DataError: videos are unusable and that is not allowed; a class or a video is in two splits; test classes are
+            too small; the manifest in ``job.out`` is of other videos.
         OutputError: the manifest cannot be written.
     """
     if checked.unusable and not job.allow_missing:
         raise _refusal(job, checked.unusable)
+    _check_new_classes(checked.faults)
     rows = plan_import(job.listed, checked.usable, allow_missing=True).rows
     _check_test_episodes(rows, job)
     rows = add_digests(
@@ -102,6 +103,17 @@ def _refusal(job: Reproduction, unusable: Sequence[Finding]) -> DataError:
         f"{len(unusable):,} of {len(job.listed.videos):,} listed videos cannot be used: {named}{more}. All are in "
         f"{job.findings}; mend them, or leave them out with --allow-missing"
     )
+
+
+def _check_new_classes(faults: Sequence[Finding]) -> None:
+    """Refuse classes of two splits: what is tested, or chosen by, must be new to the network."""
+    shared = [fault for fault in faults if fault.kind == "class-in-two-splits"]
+    if shared:
+        first = shared[0]
+        raise DataError(
+            f"{len(shared)} classes are in two splits, first {', '.join(first.places)}: {first.text}; give lists whose "
+            "splits share no class"
+        )
 
 
 def _check_test_episodes(rows: Sequence[ManifestRow], job: Reproduction) -> None:

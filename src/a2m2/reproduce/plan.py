@@ -10,15 +10,12 @@ OUT/report.html        all of them on one page
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from a2m2.config import load
 from a2m2.data.lists import (
-    PUBLISHED,
     Benchmark,
     Matches,
     VideoList,
@@ -171,28 +168,9 @@ def plan_reproduction(
     )
 
 
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark called ``name``, whatever its case and with or without hyphens: ``ucf-101``, ``UCF101``.
-
-    Raises:
-        ConfigError: no such benchmark; the nearest is named.
-    """
-    known = {_bare(benchmark): benchmark for benchmark in PUBLISHED}
-    if _bare(name) in known:
-        return known[_bare(name)]
-    (nearest,) = difflib.get_close_matches(_bare(name), known, n=1, cutoff=0.0)
-    raise ConfigError(
-        f"no benchmark {name!r}; did you mean {known[nearest]}? There are {', '.join(PUBLISHED)}"
-    )
-
-
 def manifest_in(out: Path) -> Path:
     """Place of the manifest of a reproduction in ``out``."""
     return out / "manifest.csv"
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _check_lists(listed: VideoList, benchmark: Benchmark) -> None:

@@ -20,6 +20,7 @@ from a2m2.data.lists.published import (
     PUBLISHED,
     Benchmark,
     count_splits,
+    find_benchmark,
     published_counts,
     recognise_benchmark,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "count_splits",
     "decode_findings",
     "disk_findings",
+    "find_benchmark",
     "list_findings",
     "match_videos",
     "published_counts",
