@@ -108,7 +108,10 @@ def test_a_validation_list_that_is_the_test_list_is_refused(
     assert call(monkeypatch, "--shot", "1", "--allow-missing") == 1
     printed = capsys.readouterr()
     assert "same-lists: 1" in printed.out
-    assert "error: 2 classes are in two splits, first lists/test.txt:1, lists/val.txt:1: Drumming is in test and val; " in printed.err
+    assert (
+        "error: 2 classes are in two splits, first lists/test.txt:1, lists/val.txt:1: Drumming is in test and val; "
+        in printed.err
+    )
     assert [path.name for path in (place / "out").iterdir()] == ["findings.txt"]
 
 
@@ -121,6 +124,7 @@ def test_a_folder_of_other_files_is_refused(
     assert "out holds files but no findings.txt; give a new or an empty folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_from_lists_to_figures_with_an_interrupt_between(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,13 +148,13 @@ def test_from_lists_to_figures_with_an_interrupt_between(
     assert not read_training(place / "out/trained_1_shot").done
     assert not (place / "out/tested_1_shot").exists()
     assert call(monkeypatch, *arguments, "--dry-run") == 0
-    assert "step 2 of 6" in capsys.readouterr().out
+    assert "step 3 of 6" in capsys.readouterr().out
 
     stop_at = 0
     made.clear()
     assert call(monkeypatch, *arguments) == 0
     printed = capsys.readouterr()
-    # What was checkpointed at step 2 is not done again: 4 steps of 1-shot, 6 of 2-shot, 2 episodes each.
+    # The checkpoint is of step 2, which is not done again: 4 steps of 1-shot, 6 of 2-shot, 2 episodes each.
     assert made == ["MetaSettings"] * (8 + 12)
     assert "decoding videos" not in printed.err
     assert "2 videos left out; figures are not those of the whole benchmark" in printed.out
