@@ -157,7 +157,7 @@ def test_from_lists_to_figures_with_an_interrupt_between(
     # The checkpoint is of step 2, which is not done again: 4 steps of 1-shot, 6 of 2-shot, 2 episodes each.
     assert made == ["MetaSettings"] * (8 + 12)
     assert "decoding videos" not in printed.err
-    assert "2 videos left out; figures are not those of the whole benchmark" in printed.out
+    assert "2 videos left out: these are not figures of the whole benchmark." in printed.out
     assert "published figures are 5-way and not shown beside these" in printed.out
     assert "report: out/report.html" in printed.out
     dataset = load_dataset(place / "out/manifest.csv")

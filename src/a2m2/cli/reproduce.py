@@ -32,7 +32,11 @@ def reproduce(
     ] = None,
     shot: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Shots to train for and test with; repeatable. [default: 1, 3, 5]"),
+        typer.Option(
+            min=1,
+            help="Shots to train for and to test with; repeatable. [default: 1, 3 and 5]",
+            show_default=False,
+        ),
     ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Leave out videos that are missing or cannot be decoded.")
@@ -41,7 +45,10 @@ def reproduce(
         str | None,
         typer.Option(help="Transformers folder, hub name, small-cnn, or random:NAME.", show_default=False),
     ] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes of each test.")] = 10_000,
+    episodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Episodes of each test. [default: 10000]", show_default=False),
+    ] = None,
     seed: Seed = None,
     config: Config = None,
     overrides: Overrides = None,
@@ -70,7 +77,7 @@ def reproduce(
         a2m2 reproduce kinetics-100 --videos k400 --lists splits/kinetics100 --backbone weights/resnet50
     """
     from a2m2.data.lists import find_benchmark
-    from a2m2.reproduce.plan import SHOTS, plan_reproduction
+    from a2m2.reproduce.plan import EPISODES, SHOTS, plan_reproduction
 
     name = find_benchmark(benchmark)
     job = plan_reproduction(
@@ -85,7 +92,7 @@ def reproduce(
             *(overrides or []),
         ],
         shots=shot or SHOTS,
-        episodes=episodes,
+        episodes=episodes or EPISODES,
         allow_missing=allow_missing,
     )
     from a2m2.cli import data_output as lists_output
@@ -106,7 +113,6 @@ def reproduce(
     lists_output.print_findings(found, all_of_them=f"all are in {job.findings}")
     with show_progress() as progress:
         import_videos(job, checked, cache=cache, num_threads=workers, progress=progress)
-        output.say_left_out(checked)
         tests = run(job, cache=cache, progress=progress, num_threads=threads, accelerator=device)
-    output.print_accuracies(job, tests)
+    output.print_accuracies(job, tests, num_left_out=len(checked.unusable))
     output.draw(job)

@@ -10,7 +10,6 @@ from rich.table import Table
 from a2m2.cli.tables import console
 from a2m2.eval.stats import INTERVAL_COVERS
 from a2m2.report import build_report
-from a2m2.reproduce.check import Checked
 from a2m2.reproduce.cost import CAVEAT, Cost
 from a2m2.reproduce.literature import CAVEAT as PUBLISHED_CAVEAT
 from a2m2.reproduce.literature import published_accuracies
@@ -49,13 +48,7 @@ def print_steps(job: Reproduction, steps: Sequence[Step]) -> None:
         typer.echo(f"{missing:,} listed videos have no single file, which {what}")
 
 
-def say_left_out(checked: Checked) -> None:
-    """How many videos are not used."""
-    if checked.unusable:
-        typer.echo(f"{len(checked.unusable):,} videos left out; figures are not those of the whole benchmark")
-
-
-def print_accuracies(job: Reproduction, tests: Sequence[Tested]) -> None:
+def print_accuracies(job: Reproduction, tests: Sequence[Tested], *, num_left_out: int) -> None:
     """Accuracy for each number of shots, beside the published figures where they are of the same task."""
     first = tests[0].run
     title = (
@@ -75,6 +68,8 @@ def print_accuracies(job: Reproduction, tests: Sequence[Tested]) -> None:
     screen = console()
     screen.print(table)
     screen.print(f"± is the 95 % interval {INTERVAL_COVERS}.", highlight=False)
+    if num_left_out:
+        screen.print(f"{num_left_out:,} videos left out: these are not figures of the whole benchmark.")
     caveat = PUBLISHED_CAVEAT if comparable else "published figures are 5-way and not shown beside these"
     screen.print(f"{caveat}.", highlight=False)
 
