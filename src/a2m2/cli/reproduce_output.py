@@ -69,7 +69,10 @@ def print_accuracies(job: Reproduction, tests: Sequence[Tested], *, num_left_out
     screen.print(table)
     screen.print(f"± is the 95 % interval {INTERVAL_COVERS}.", highlight=False)
     if num_left_out:
-        screen.print(f"{num_left_out:,} videos left out: these are not figures of the whole benchmark.")
+        screen.print(
+            f"{num_left_out:,} videos left out: these are not figures of the whole benchmark.",
+            highlight=False,
+        )
     caveat = PUBLISHED_CAVEAT if comparable else "published figures are 5-way and not shown beside these"
     screen.print(f"{caveat}.", highlight=False)
 
