@@ -25,6 +25,7 @@ COMMANDS = (
     "episodes",
     "report",
     "info",
+    "reproduce",
     "data check",
     "data import",
 )

@@ -148,7 +148,7 @@ def test_import_writes_a_manifest_that_loads(
         (
             "check",
             ("--benchmark", "ucf"),
-            "no benchmark 'ucf'; name one of ssv2-full, ssv2-small, kinetics-100",
+            "no benchmark 'ucf'; did you mean ucf-101? Known are ssv2-full, ssv2-small, kinetics-100",
         ),
         ("check", ("--allow", "fish"), "no kind of finding 'fish'; known are count-differs, same-lists"),
     ],

@@ -70,7 +70,14 @@ def check(
         a2m2 data check videos --lists splits/ucf101 --shot 5 --query 5 --json
     """
     from a2m2.cli import data_output as output
-    from a2m2.data.lists import against_findings, disk_findings, list_findings, match_videos, read_lists
+    from a2m2.data.lists import (
+        against_findings,
+        disk_findings,
+        list_findings,
+        match_videos,
+        read_lists,
+        write_findings,
+    )
 
     passed = output.kinds(allow or [])
     listed = read_lists(lists)
@@ -92,7 +99,7 @@ def check(
         output.print_matches(matches, decoded=decode)
         output.print_findings(findings)
     if out is not None:
-        output.write_findings(out, findings)
+        write_findings(out, findings)
     if strict and any(finding.kind not in passed for finding in findings):
         raise typer.Exit(1)
 
@@ -154,15 +161,11 @@ def import_lists(
 
 def _benchmark(listed: VideoList, name: str | None) -> tuple[Benchmark | None, str]:
     """The benchmark called ``name``, or the one that the lists are of."""
-    from a2m2.data.lists import PUBLISHED, recognise_benchmark
-    from a2m2.errors import DataError
+    from a2m2.data.lists import find_benchmark, recognise_benchmark
 
     if name is None:
         return recognise_benchmark(listed)
-    for known in PUBLISHED:
-        if known == name:
-            return known, "as asked"
-    raise DataError(f"no benchmark {name!r}; name one of {', '.join(PUBLISHED)}")
+    return find_benchmark(name), "as asked"
 
 
 def _undecodable(

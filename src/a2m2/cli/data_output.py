@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import get_args
 
 import typer
 from rich.table import Table
 
-from a2m2.checks import write_text_atomic
 from a2m2.cli.tables import console
 from a2m2.data.lists import (
     CASES,
@@ -79,14 +77,14 @@ def print_matches(matches: Matches, *, decoded: bool) -> None:
         typer.echo("only names were compared; --decode tells whether the videos can be read")
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Findings by kind: how many, the published case behind them, the first few."""
+def print_findings(findings: Sequence[Finding], *, all_of_them: str = "--out FILE writes all") -> None:
+    """Findings by kind: how many, the published case behind them, the first few, and where all of them are."""
     for kind, group in by_kind(findings).items():
         typer.echo(f"\n{kind}: {len(group):,}\n  known from: {CASES[kind]}")
         for finding in group[:_EXAMPLES]:
             typer.echo(f"  {', '.join(finding.places)}: {finding.text}")
         if len(group) > _EXAMPLES:
-            typer.echo(f"  and {len(group) - _EXAMPLES:,} more; --out FILE writes all")
+            typer.echo(f"  and {len(group) - _EXAMPLES:,} more; {all_of_them}")
     typer.echo(f"\n{len(findings):,} findings" if findings else "\nnothing found")
 
 
@@ -116,9 +114,3 @@ def print_json(
         "findings": [{**asdict(finding), "case": CASES[finding.kind]} for finding in findings],
     }
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Every finding in a line: kind, places, text, with tabs between them."""
-    rows = ("\t".join((one.kind, ", ".join(one.places), one.text)) for one in findings)
-    write_text_atomic(path, "".join(f"{row}\n" for row in rows))

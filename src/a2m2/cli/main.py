@@ -21,6 +21,7 @@ from a2m2.cli.episodes import episodes
 from a2m2.cli.evaluate import evaluate
 from a2m2.cli.info import info
 from a2m2.cli.report import report
+from a2m2.cli.reproduce import reproduce
 from a2m2.cli.synth import synth
 from a2m2.cli.train import pretrain, train
 from a2m2.errors import A2M2Error
@@ -80,7 +81,7 @@ def _guard(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, episodes, report, info):
+for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, reproduce, episodes, report, info):
     app.command()(_guard(_command))
 
 _data = typer.Typer(

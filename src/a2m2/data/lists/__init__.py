@@ -4,7 +4,15 @@ Nothing here opens a video but :mod:`a2m2.data.lists.decoding`, which is importe
 """
 
 from a2m2.data.lists.against import against_findings
-from a2m2.data.lists.findings import CASES, Finding, FindingKind, by_kind, decode_findings, disk_findings
+from a2m2.data.lists.findings import (
+    CASES,
+    Finding,
+    FindingKind,
+    by_kind,
+    decode_findings,
+    disk_findings,
+    write_findings,
+)
 from a2m2.data.lists.list_findings import list_findings
 from a2m2.data.lists.listed import ListedVideo, ListFile, ListFormat, VideoList
 from a2m2.data.lists.on_disk import Matches, match_videos
@@ -12,6 +20,7 @@ from a2m2.data.lists.published import (
     PUBLISHED,
     Benchmark,
     count_splits,
+    find_benchmark,
     published_counts,
     recognise_benchmark,
 )
@@ -33,9 +42,11 @@ __all__ = [
     "count_splits",
     "decode_findings",
     "disk_findings",
+    "find_benchmark",
     "list_findings",
     "match_videos",
     "published_counts",
     "read_lists",
     "recognise_benchmark",
+    "write_findings",
 ]

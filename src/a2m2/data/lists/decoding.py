@@ -35,7 +35,7 @@ def find_undecodable(
         DataError: a file vanished or may not be read.
         OutputError: what came out cannot be stored.
     """
-    entries = Remembered(cache / f"decoded-av-{version('av')}.jsonl")
+    entries = _remembered(cache)
     wanted = tuple(dict.fromkeys(paths))
     faults = {path: entries.get(path) for path in wanted}
     unknown = [path for path, fault in faults.items() if fault is None]
@@ -46,3 +46,18 @@ def find_undecodable(
         entries.keep(path, faults[path] or "", stamp=stamps[path])
         progress(done, len(unknown))
     return {path: fault for path, fault in faults.items() if fault}
+
+
+def still_to_decode(paths: Iterable[Path], *, cache: Path) -> int:
+    """Number of videos that :func:`find_undecodable` would have to read; nothing is written.
+
+    Raises:
+        DataError: a file vanished or may not be read.
+        OutputError: what is remembered may not be read.
+    """
+    entries = _remembered(cache)
+    return sum(entries.get(path) is None for path in dict.fromkeys(paths))
+
+
+def _remembered(cache: Path) -> Remembered:
+    return Remembered(cache / f"decoded-av-{version('av')}.jsonl")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from a2m2.checks import write_text_atomic
 from a2m2.data.lists.listed import ListedVideo, VideoList
 from a2m2.data.lists.on_disk import Matches
 
@@ -93,6 +94,16 @@ def decode_findings(listed: VideoList, matches: Matches, faults: Mapping[Path, s
         for video, path in _found(listed, matches)
         if path in faults
     )
+
+
+def write_findings(path: Path, findings: Iterable[Finding]) -> None:
+    """Every finding in a line: kind, places, text, with tabs between them.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    rows = ("\t".join((one.kind, ", ".join(one.places), one.text)) for one in findings)
+    write_text_atomic(path, "".join(f"{row}\n" for row in rows))
 
 
 def _found(listed: VideoList, matches: Matches) -> Iterable[tuple[ListedVideo, Path]]:

@@ -99,6 +99,11 @@ def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:
         OutputError: the file cannot be written.
     """
     check_manifest_name(path)
+    write_text_atomic(path, manifest_text(path, rows))
+
+
+def manifest_text(path: Path, rows: Sequence[ManifestRow]) -> str:
+    """The content of a manifest at ``path``."""
     base = Path(os.path.abspath(path.parent))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -107,7 +112,7 @@ def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:
         place = Path(os.path.abspath(row.path))
         shown = place.relative_to(base) if place.is_relative_to(base) else place
         writer.writerow([shown.as_posix(), row.class_name, row.split, row.source, row.digest])
-    write_text_atomic(path, text.getvalue())
+    return text.getvalue()
 
 
 def check_manifest_name(path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from a2m2.data.lists.keys import without_seconds
+from a2m2.data.lists.keys import spelling, without_seconds
 from a2m2.data.lists.listed import VideoList
+from a2m2.errors import DataError
 
 Benchmark = Literal["ssv2-full", "ssv2-small", "kinetics-100", "ucf-101", "hmdb-51"]
 
@@ -108,6 +110,19 @@ def count_splits(listed: VideoList) -> dict[str, SplitCount]:
 def published_counts(benchmark: Benchmark) -> dict[str, Count]:
     """Classes and videos of each split of a benchmark, as published."""
     return dict(PUBLISHED[benchmark].counts)
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark called ``name``, whatever its case, with or without hyphens: ``ucf-101``, ``UCF101``.
+
+    Raises:
+        DataError: no such benchmark; the nearest is named.
+    """
+    known = {spelling(benchmark): benchmark for benchmark in PUBLISHED}
+    if spelling(name) in known:
+        return known[spelling(name)]
+    (nearest,) = difflib.get_close_matches(spelling(name), known, n=1, cutoff=0.0)
+    raise DataError(f"no benchmark {name!r}; did you mean {known[nearest]}? Known are {', '.join(PUBLISHED)}")
 
 
 def recognise_benchmark(listed: VideoList) -> tuple[Benchmark | None, str]:
