@@ -78,8 +78,8 @@ class AlignmentTruth:
         plan = evidence.plan[rows, columns][:, single][:, :, single]
         row_labels = self.labels[torch.tensor(query)[rows]][:, frame]
         column_labels = self.labels[torch.tensor(support)[columns]][:, frame]
-        shares = _shares(plan, row_labels, column_labels)
-        uniform = _shares(torch.ones_like(plan), row_labels, column_labels)
+        shares = plan_shares(plan, row_labels, column_labels)
+        uniform = plan_shares(torch.ones_like(plan), row_labels, column_labels)
         with self._lock:
             self._shares.setdefault(method, {})[episode.index] = shares
             self._shares.setdefault(UNIFORM, {})[episode.index] = uniform
@@ -98,7 +98,7 @@ class AlignmentTruth:
         return result
 
 
-def _shares(plan: Tensor, row_labels: Tensor, column_labels: Tensor) -> tuple[float, float]:
+def plan_shares(plan: Tensor, row_labels: Tensor, column_labels: Tensor) -> tuple[float, float]:
     """Share of same-sub-action mass among non-idle mass, and among all; NaN where there is no mass."""
     active = (row_labels != IDLE)[:, :, None] & (column_labels != IDLE)[:, None, :]
     same = active & (row_labels[:, :, None] == column_labels[:, None, :])
