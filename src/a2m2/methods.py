@@ -61,9 +61,9 @@ def a2_first_order(m2: M2Settings, a2: A2Settings) -> Method:
 
 
 def a2_ordered(m2: M2Settings, a2: A2Settings) -> Method:
-    """A² with an order prior: that of the settings, or λ = 0.3 on motion progress where they have none (our choice)."""
+    """A² with an order prior: that of the settings, or λ = 0.1 on motion progress where they have none (our choice)."""
     if a2.order_prior == 0:
-        a2 = a2.model_copy(update={"order_prior": 0.3, "order_axis": "progress"})
+        a2 = a2.model_copy(update={"order_prior": 0.1, "order_axis": "progress"})
     return a2m2_net(m2, a2)
 
 
