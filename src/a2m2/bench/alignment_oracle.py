@@ -1,11 +1,11 @@
-"""How true an alignment could be: exact transport on what candidates of one frame could know at best.
+"""How true an alignment is when every candidate of one frame knows one sub-action: exact transport on labels.
 
-    python -m a2m2.bench.alignment_ceiling runs/study/clips/sets-1.csv runs/study/clips/sequences-1.csv
+    python -m a2m2.bench.alignment_oracle runs/study/clips/sets-1.csv runs/study/clips/sequences-1.csv
 
 A candidate that knows the sub-action at its frame, or the one that fills most of some stretch around it, costs 0 to
 align with its like, 1 with another, and 0.6 where one of the two is idle, so that surplus rather stays idle. Its plan
-is judged as :mod:`a2m2.eval.alignment` judges every other. What is lost when the stretch ends at the frame is lost to
-every descriptor of x_t − x_{t−1}.
+is judged as :mod:`a2m2.eval.alignment` judges every other. It says how much a stretch that ends at the frame, as
+x_t − x_{t−1} does, is late. It is no bound: a descriptor holds more than one label.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def known_labels(
     return torch.stack(looks).mode(dim=0).values
 
 
-def ceiling(manifest: Path, *, num_frames: int, num_pairs: int) -> dict[str, tuple[float, float]]:
+def oracle_shares(manifest: Path, *, num_frames: int, num_pairs: int) -> dict[str, tuple[float, float]]:
     """What is known to the share of non-idle mass on the same sub-action, with its 95 % interval over pairs."""
     clips = load_dataset(manifest).select(["test"])
     annotations = [read_annotation(video.annotation) for video in clips.videos]
@@ -81,7 +81,7 @@ def ceiling(manifest: Path, *, num_frames: int, num_pairs: int) -> dict[str, tup
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.alignment_ceiling",
+        prog="python -m a2m2.bench.alignment_oracle",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
@@ -91,9 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for manifest in options.manifests:
         print(
-            f"{manifest.stem}: non-idle mass on the same sub-action, when a candidate knows what happens in"
+            f"{manifest.stem}: non-idle mass on the same sub-action, when a candidate knows what fills most of"
         )
-        for what, (share, interval) in ceiling(
+        for what, (share, interval) in oracle_shares(
             manifest, num_frames=options.frames, num_pairs=options.pairs
         ).items():
             print(f"  {what:<42} {100 * share:.1f} ± {100 * interval:.1f} %")

@@ -1,4 +1,4 @@
-"""The ceiling of alignment truth on clips whose sub-actions are known."""
+"""Alignment truth of candidates that know one sub-action each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.bench.alignment_ceiling import STRETCHES, ceiling, known_labels, main
+from a2m2.bench.alignment_oracle import STRETCHES, known_labels, main, oracle_shares
 from a2m2.records import SubActionSpan
 from a2m2.synth import SynthConfig, generate
 
@@ -22,7 +22,7 @@ def test_what_fills_most_of_a_stretch_is_known() -> None:
     assert late == [0, 0, 0, 1, 1], "a stretch that ends at the frame is late"
 
 
-def test_the_ceiling_falls_with_what_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truth_falls_with_what_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = {
         "stratum": "sets",
         "timing": 1.0,
@@ -32,7 +32,7 @@ def test_the_ceiling_falls_with_what_is_known(tmp_path: Path, capsys: pytest.Cap
         "size": 32,
     }
     generate(tmp_path / "sets", SynthConfig.build(config), num_workers=1)
-    shares = ceiling(tmp_path / "sets", num_frames=8, num_pairs=60)
+    shares = oracle_shares(tmp_path / "sets", num_frames=8, num_pairs=60)
     itself, before, around = (shares[what][0] for what in STRETCHES)
     assert before < around < itself < 1
     assert itself > 0.8
