@@ -11,7 +11,8 @@ from a2m2.config import load
 from a2m2.errors import ConfigError
 from a2m2.eval.evaluate import evaluate
 from a2m2.eval.training_free import methods_of
-from a2m2.methods import METHODS
+from a2m2.matching import A2Matcher
+from a2m2.methods import METHODS, find_method
 from a2m2.networks import build_network
 from a2m2.settings import A2Settings, EvaluateSettings, M2Settings
 from a2m2.train.train import train
@@ -117,3 +118,14 @@ def test_learnt_methods_need_the_length_of_descriptors(method: str) -> None:
 def test_a_width_that_does_not_divide_into_heads_is_refused(width: int) -> None:
     with pytest.raises(ConfigError, match=r"a2\.width: input should be"):
         load(EvaluateSettings, None, [f"a2.width={width}"], data="nowhere")
+
+
+def test_a2_ordered_has_the_prior_of_the_settings_or_its_own() -> None:
+    builder = find_method("a2_ordered")
+    own = builder(M2Settings(), A2Settings()).matcher
+    assert isinstance(own, A2Matcher)
+    assert (own.order_prior, own.order_axis) == (0.1, "progress")
+    asked = builder(M2Settings(), A2Settings(order_prior=0.4, order_axis="time"))
+    assert isinstance(asked.matcher, A2Matcher)
+    assert (asked.matcher.order_prior, asked.matcher.order_axis) == (0.4, "time")
+    assert "order prior 0.4 on time" in asked.description
