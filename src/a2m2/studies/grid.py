@@ -154,8 +154,8 @@ def cells(grid: GridSettings, out: Path) -> list[Cell]:
         other = first.setdefault(cell.settings.digest(), cell.name)
         if other != cell.name:
             raise ConfigError(
-                f"{grid.title}: {other} and {cell.name} are one and the same evaluation; let a setting or a text depend "
-                "on every axis"
+                f"{grid.title}: {other} and {cell.name} are one and the same evaluation; let a setting or a text "
+                "depend on every axis"
             )
     return result
 
