@@ -121,7 +121,7 @@ def test_episodes_of_a_run_and_of_its_clips_are_one_list(
 def test_a_probe_is_an_evaluation_with_a_remark(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Right is left played backwards: with the differences of its frames A² tells them apart, their mean cannot."""
+    """Also when what it asks cannot be asked."""
     small = ("--fit", "transductive", "--set", "video.resize=32", "--set", "video.crop=32")
     asked = (
         "evaluate",
