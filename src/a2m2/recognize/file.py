@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from a2m2.checks import nearest_path
@@ -86,7 +86,7 @@ def load_enrolled(path: Path) -> Enrolled:
         raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {CURE}")
     try:
         return _enrolled(path, json.loads(text), tensors)
-    except (KeyError, TypeError, ValueError, ValidationError, ConfigError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path} cannot be used ({reason}); {CURE}") from None
 
