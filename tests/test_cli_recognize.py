@@ -72,6 +72,9 @@ def test_from_a_folder_to_answers(
     printed = capsys.readouterr().out
     assert all(f"{path}" in printed for path in new)
     assert [record.support.class_name for record in read_evidence(tmp_path / "why")] == CLASSES
+    page = (tmp_path / "why" / "report.html").read_text()
+    assert all(f"{name}.mp4: <strong>{name}</strong>" in page for name in CLASSES)
+    assert str(tmp_path) not in page
 
 
 def test_a_broken_clip_keeps_its_row_and_the_others_their_answers(

@@ -15,12 +15,14 @@ from a2m2.errors import (
     DataError,
     DecodeError,
     NotEnrolledError,
+    OutputError,
     UndecodableError,
     WeightsError,
 )
 from a2m2.matching import A2Matcher
 from a2m2.networks import build_network
 from a2m2.nn import Encoder, M2Block, fit_reduction, load_backbone
+from a2m2.recognition_records import RecognitionRecord, read_recognition
 from a2m2.recognize import UNKNOWN, Recognition, Recognizer
 from a2m2.recognize import supports as supports_module
 from a2m2.recognize.clips import sample_clip
@@ -301,10 +303,17 @@ def test_an_explanation_holds_the_plan_and_can_be_written(
     assert len(evidence.query.frame_seconds) == len(evidence.query.thumbnails) == 8
     assert evidence.query.spans[0][0] == 0
     assert evidence.query.duration_seconds == pytest.approx(16 / 25)
-    explanation.write(tmp_path, number=2)
-    assert read_evidence(tmp_path) == [evidence]
+    for _ in range(2):  # an earlier folder of the kind is replaced
+        fitted.write_explanations(tmp_path / "why", [explanation])
+    assert read_evidence(tmp_path / "why") == [evidence]
+    record = read_recognition(tmp_path / "why")
+    assert record == RecognitionRecord(CLASSES, 9, calibrated=True, answers=(answer,))
     for name in (*evidence.query.thumbnails, *evidence.support.thumbnails):
-        assert (tmp_path / "evidence" / name).read_bytes()[:2] == b"\xff\xd8"
+        assert (tmp_path / "why" / "evidence" / name).read_bytes()[:2] == b"\xff\xd8"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").touch()
+    with pytest.raises(OutputError, match="holds files but no recognition.json"):
+        fitted.write_explanations(tmp_path / "mine", [explanation])
 
 
 # --- what is refused ---

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from a2m2.cli.recognition_output import Answer
-    from a2m2.recognize import Recognizer
+    from a2m2.errors import DecodeError
+    from a2m2.recognize import Explanation, Recognition, Recognizer
 
 
 def recognize(
@@ -54,7 +54,12 @@ def recognize(
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
     recognizer = Recognizer.load(actions, num_threads=threads)
-    answers = list(_answers(recognizer, clips, not always_name, explain))
+    names = [str(clip) for clip in clips]
+    if explain is None:
+        found = recognizer.recognize(clips, reject_unknown=not always_name, names=names)
+    else:
+        found = _explained(recognizer, clips, not always_name, explain)
+    answers = list(zip(names, found, strict=True))
     if as_json:
         typer.echo(output.as_json(answers, top=top))
     elif as_csv:
@@ -65,21 +70,24 @@ def recognize(
         raise typer.Exit(1)
 
 
-def _answers(
-    recognizer: Recognizer, clips: Sequence[Path], reject_unknown: bool, explain: Path | None
-) -> Iterator[Answer]:
+def _explained(
+    recognizer: Recognizer, clips: Sequence[Path], reject_unknown: bool, folder: Path
+) -> Iterator[Recognition | DecodeError]:
+    """The answers, once their reasons are written."""
     from a2m2.errors import DecodeError
+    from a2m2.report import build_report
 
-    names = [str(clip) for clip in clips]
-    if explain is None:
-        found = recognizer.recognize(clips, reject_unknown=reject_unknown, names=names)
-        yield from zip(names, found, strict=True)
-        return
-    for number, (name, clip) in enumerate(zip(names, clips, strict=True)):
+    found: list[Explanation | DecodeError] = []
+    for number, clip in enumerate(clips):
         try:
-            explanation = recognizer.explain(clip, reject_unknown=reject_unknown, number=number)
+            found.append(
+                recognizer.explain(clip, reject_unknown=reject_unknown, name=clip.name, number=number)
+            )
         except DecodeError as error:
-            yield name, error
-            continue
-        explanation.write(explain, number=number)
-        yield name, explanation.recognition
+            found.append(error)
+    explanations = [one for one in found if not isinstance(one, DecodeError)]
+    if explanations:
+        recognizer.write_explanations(folder, explanations)
+        typer.echo(f"reasons: {build_report([folder])}", err=True)
+    for one in found:
+        yield one if isinstance(one, DecodeError) else one.recognition

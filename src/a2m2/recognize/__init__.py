@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from a2m2.recognize.answers import UNKNOWN, Recognition, ScoredClass
+from a2m2.recognition_records import UNKNOWN, Recognition, ScoredClass
 from a2m2.recognize.report import LeaveOneOut
 
 if TYPE_CHECKING:

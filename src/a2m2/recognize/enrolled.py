@@ -14,7 +14,7 @@ from torch import Tensor
 from a2m2.eval.maps import Progress
 from a2m2.eval.pair_table import pair_scores
 from a2m2.matching import A2Matcher
-from a2m2.recognize.answers import UNKNOWN, Label, Recognition, ScoredClass
+from a2m2.recognition_records import UNKNOWN, Label, Recognition, ScoredClass
 from a2m2.recognize.confidence import Confidence, calibrate, probabilities
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.recognize.leave_one_out import (

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from a2m2.checks import atomic_path, write_text_atomic
+from a2m2.checks import write_text_atomic
 from a2m2.eval.evidence import best_target, plan_rows
+from a2m2.eval.results import results_folder
 from a2m2.eval.thumbnails import jpeg_thumbnails
-from a2m2.recognize.answers import Recognition
+from a2m2.recognition_records import RECORD, Recognition, RecognitionRecord
 from a2m2.recognize.enrolled import Enrolled
 from a2m2.recognize.supports import SupportClip
 from a2m2.records import EvidenceRecord, FilmStrip
@@ -34,17 +36,27 @@ class Explanation:
     evidence: EvidenceRecord
     thumbnails: dict[str, bytes] = field(repr=False)
 
-    def write(self, folder: str | Path, *, number: int = 0) -> None:
-        """Write ``evidence/NNN.json`` and its thumbnails below ``folder``, as an evaluation does.
 
-        Raises:
-            OutputError: they cannot be written.
-        """
-        evidence = Path(folder) / "evidence"
-        for name, picture in self.thumbnails.items():
-            with atomic_path(evidence / name) as temporary:
-                temporary.write_bytes(picture)
-        write_text_atomic(evidence / f"{number:03d}.json", self.evidence.to_json())
+def write_explanations(folder: str | Path, enrolled: Enrolled, explanations: Sequence[Explanation]) -> None:
+    """Write a folder that ``a2m2 report`` draws, whole or not at all; an earlier one is replaced.
+
+    Raises:
+        OutputError: ``folder`` holds something else, or cannot be written.
+    """
+    record = RecognitionRecord(
+        classes=tuple(map(str, enrolled.classes)),
+        supports=len(enrolled.supports),
+        calibrated=enrolled.confidence.calibrated,
+        answers=tuple(explanation.recognition for explanation in explanations),
+    )
+    with results_folder(Path(folder), marker=RECORD) as work:
+        evidence = work / "evidence"
+        evidence.mkdir()
+        for number, explanation in enumerate(explanations):
+            for name, picture in explanation.thumbnails.items():
+                (evidence / name).write_bytes(picture)
+            write_text_atomic(evidence / f"{number:03d}.json", explanation.evidence.to_json())
+        write_text_atomic(work / RECORD, record.to_json())
 
 
 def explain(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2m2.errors import DataError
-from a2m2.recognize.answers import UNKNOWN, Label
+from a2m2.recognition_records import UNKNOWN, Label
 
 
 def plain_labels(labels: ArrayLike, num_clips: int) -> list[Label]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from a2m2.eval.calibration import area_under_roc, expected_calibration_error
-from a2m2.recognize.answers import Label
+from a2m2.recognition_records import Label
 from a2m2.recognize.confidence import Confidence, fit_sharpness, probabilities
 from a2m2.recognize.report import ClassReport, Confusion, LeaveOneOut, SuspiciousClip
 

@@ -21,11 +21,11 @@ from a2m2.errors import DataError, DecodeError, NotEnrolledError, undecodable
 from a2m2.eval.describe import concatenate
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
-from a2m2.recognize.answers import UNKNOWN, Label, Recognition
+from a2m2.recognition_records import UNKNOWN, Label, Recognition
 from a2m2.recognize.clips import ClipLike, as_clips, clip_name, sample_clip
 from a2m2.recognize.enrolled import Enrolled, enrol
 from a2m2.recognize.estimator import Estimator
-from a2m2.recognize.explanation import Explanation, explain
+from a2m2.recognize.explanation import Explanation, explain, write_explanations
 from a2m2.recognize.file import load_enrolled, save_enrolled
 from a2m2.recognize.labels import check_labels, label_array, plain_labels
 from a2m2.recognize.origin import check_origin
@@ -297,6 +297,14 @@ class Recognizer(Estimator):
             reject_unknown=reject_unknown,
         )
         return explain(enrolled, sampled, queries, match, recognition, number=number)
+
+    def write_explanations(self, folder: str | Path, explanations: Sequence[Explanation]) -> None:
+        """Write a folder of explained answers, which ``a2m2 report`` draws; whole or not at all.
+
+        Raises:
+            OutputError: ``folder`` holds something else, or cannot be written.
+        """
+        write_explanations(folder, self._enrolled(), explanations)
 
     @property
     def classes_(self) -> NDArray[Any]:

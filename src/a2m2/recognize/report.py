@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from a2m2.recognize.answers import Label
+from a2m2.recognition_records import Label
 
 
 @dataclass(frozen=True)

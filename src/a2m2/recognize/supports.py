@@ -14,7 +14,7 @@ from a2m2.errors import DecodeError, undecodable
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
 from a2m2.eval.thumbnails import jpeg_thumbnails
-from a2m2.recognize.answers import Label
+from a2m2.recognition_records import Label
 from a2m2.recognize.clips import ClipLike, clip_digest, clip_name, sample_clip
 from a2m2.recognize.sources import Source
 from a2m2.settings import VideoSettings
