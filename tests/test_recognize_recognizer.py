@@ -312,7 +312,7 @@ def test_an_explanation_holds_the_plan_and_can_be_written(
         assert (tmp_path / "why" / "evidence" / name).read_bytes()[:2] == b"\xff\xd8"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary.txt").touch()
-    with pytest.raises(OutputError, match="holds files but no recognition.json"):
+    with pytest.raises(OutputError, match=r"holds files but no recognition\.json"):
         fitted.write_explanations(tmp_path / "mine", [explanation])
 
 

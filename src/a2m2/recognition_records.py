@@ -3,7 +3,7 @@
 A folder of explained answers holds::
 
     recognition.json    the answers (RecognitionRecord)
-    evidence/NNN.json   the reasons for each, in the same order (EvidenceRecord), with thumbnails beside them
+    evidence/*.json     the reasons for each, in the same order (EvidenceRecord), with thumbnails beside them
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def write_explanations(folder: str | Path, enrolled: Enrolled, explanations: Seq
         for number, explanation in enumerate(explanations):
             for name, picture in explanation.thumbnails.items():
                 (evidence / name).write_bytes(picture)
-            write_text_atomic(evidence / f"{number:03d}.json", explanation.evidence.to_json())
+            write_text_atomic(evidence / f"{number:05d}.json", explanation.evidence.to_json())
         write_text_atomic(work / RECORD, record.to_json())
 
 
