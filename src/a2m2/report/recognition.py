@@ -21,6 +21,9 @@ from a2m2.report.reading import check_finite, check_shares, labels_of, reading
 from a2m2.report.wording import counted, percent
 
 NUM_RANKED = 5
+_UNCALIBRATED = (
+    "there were too few enrolled clips to calibrate probabilities and the threshold for “unknown”; both are defaults."
+)
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,7 @@ def read_recognitions(folders: Sequence[Path]) -> list[Recognitions]:
 def recognition(recognitions: Recognitions) -> Answers:
     """The section of one folder."""
     record = recognitions.record
-    notes = (
-        ()
-        if record.calibrated
-        else (
-            "there were too few enrolled clips to calibrate probabilities and the threshold for “unknown”; both are defaults.",
-        )
-    )
+    notes = () if record.calibrated else (_UNCALIBRATED,)
     return Answers(
         sentence=(
             f"{counted(len(record.answers), 'clip')}, recognised from {counted(record.supports, 'enrolled clip')} of "
