@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-DEFAULT_SHARPNESS = 1.0
-DEFAULT_THRESHOLD = 2.5
+DEFAULT_SHARPNESS = 12.5
+DEFAULT_THRESHOLD = 0.2
 
 _SHARPNESS_RANGE = (1e-3, 1e3)
 _FEWEST = 4
@@ -37,7 +37,9 @@ class Confidence:
     calibrated: bool
 
 
-DEFAULT_CONFIDENCE = Confidence(DEFAULT_SHARPNESS, DEFAULT_THRESHOLD, calibrated=False)
+def default_confidence(temperature: float) -> Confidence:
+    """The shipped defaults for scores of temperature τ, which are τ times as large as 1 − EMD."""
+    return Confidence(DEFAULT_SHARPNESS / temperature, DEFAULT_THRESHOLD * temperature, calibrated=False)
 
 
 def probabilities(
@@ -53,11 +55,9 @@ def fit_sharpness(scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarra
 
     Of n clips each counts as (n + 1)/(n + 2) of its own class, the rest spread over the other classes: without that a
     handful of clips that are all right would claim certainty. The negative log-likelihood is convex in β, so its slope
-    has one root; outside 0.001 … 1000 the nearer end is taken.
+    has one root; outside 0.001 … 1000 the nearer end is taken. Expects a clip and two classes.
     """
     num_clips, num_classes = scores.shape
-    if num_classes < 2 or num_clips == 0:
-        return DEFAULT_SHARPNESS
     own = (num_clips + 1) / (num_clips + 2)
     targets = np.full(scores.shape, (1 - own) / (num_classes - 1))
     targets[np.arange(num_clips), labels] = own
@@ -93,6 +93,8 @@ def calibrate(
     labels: Int[np.ndarray, "clip"],
     known: Float[np.ndarray, "known"],
     unknown: Float[np.ndarray, "unknown"],
+    *,
+    temperature: float,
 ) -> Confidence:
     """Sharpness and threshold from left-out clips, or the defaults where there are too few.
 
@@ -101,7 +103,8 @@ def calibrate(
         labels: their classes.
         known: their best scores.
         unknown: best scores of clips whose class was left out.
+        temperature: τ of the scores, for the defaults.
     """
     if min(len(known), len(unknown)) < _FEWEST:
-        return DEFAULT_CONFIDENCE
+        return default_confidence(temperature)
     return Confidence(fit_sharpness(scores, labels), fit_threshold(known, unknown), calibrated=True)

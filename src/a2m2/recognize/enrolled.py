@@ -139,7 +139,9 @@ def enrol(
     best = max(trials, key=lambda trial: trial.accuracy or 0.0)
     tested = can_be_left_out(best.scores)
     known, unknown = known_and_unknown(best.scores, labels)
-    confidence = calibrate(best.scores[tested], labels[tested], known, unknown)
+    matcher = best.encoder.matcher(best.order_prior)
+    temperature = float(matcher.temperature().detach())
+    confidence = calibrate(best.scores[tested], labels[tested], known, unknown, temperature=temperature)
     report = leave_one_out(
         best.scores,
         labels,
@@ -152,7 +154,7 @@ def enrol(
     )
     return Enrolled(
         encoder=best.encoder,
-        matcher=best.encoder.matcher(best.order_prior),
+        matcher=matcher,
         order_prior=best.order_prior,
         supports=tuple(supports),
         descriptors=best.descriptors,

@@ -77,10 +77,10 @@ def calibration_error(
 ) -> float | None:
     """Expected calibration error of left-out clips, each with a sharpness that the others have set.
 
-    None where fewer than two clips can be left out.
+    None where fewer than two clips can be left out, or where there is one class.
     """
     tested = np.flatnonzero(can_be_left_out(scores))
-    if len(tested) < 2:
+    if len(tested) < 2 or scores.shape[1] < 2:
         return None
     sure, right = [], []
     for clip in tested:

@@ -15,24 +15,21 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-from a2m2.data import DigestCache, default_cache
-from a2m2.data.store import FeatureStore
-from a2m2.errors import DataError, DecodeError, NotEnrolledError, undecodable
-from a2m2.eval.describe import concatenate
+from a2m2.data import default_cache
+from a2m2.errors import DecodeError, NotEnrolledError, undecodable
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
 from a2m2.recognition_records import UNKNOWN, Label, Recognition
 from a2m2.recognize.clips import ClipLike, as_clips, clip_name, sample_clip
-from a2m2.recognize.enrolled import Enrolled, enrol
+from a2m2.recognize.enrolled import Enrolled
+from a2m2.recognize.enrolment import Workplace, add_clips, enrol_clips, remove_class
 from a2m2.recognize.estimator import Estimator
 from a2m2.recognize.explanation import Explanation, explain, write_explanations
 from a2m2.recognize.file import load_enrolled, save_enrolled
-from a2m2.recognize.labels import check_labels, label_array, plain_labels
+from a2m2.recognize.labels import label_array, plain_labels
 from a2m2.recognize.origin import check_origin
 from a2m2.recognize.report import LeaveOneOut
-from a2m2.recognize.sources import Source, open_source, source_of
-from a2m2.recognize.supports import SupportClip, read_supports
-from a2m2.structures import Descriptors
+from a2m2.recognize.sources import Source, open_source
 
 Clips = Sequence[ClipLike] | NDArray[Any] | torch.Tensor
 
@@ -169,10 +166,8 @@ class Recognizer(Estimator):
             WeightsError: weights or a backbone that cannot be had.
         """
         listed = as_clips(clips)
-        names = plain_labels(labels, len(listed))
-        source = self._source()
-        supports = self._read(source, listed, names, progress)
-        self._settle(source, supports, progress)
+        plain = plain_labels(labels, len(listed))
+        self.enrolled_ = enrol_clips(self._place(progress), self._source(), listed, plain)
         return self
 
     def add(
@@ -186,18 +181,8 @@ class Recognizer(Estimator):
         Raises:
             DataError: as :meth:`fit`; or features of earlier clips that are no longer in the cache.
         """
-        before = self._enrolled()
-        listed = as_clips(clips)
-        labels = check_labels([label] * len(listed))
-        check_labels([before.classes[0], label])
-        source = source_of(before.encoder, self._store())
-        added = self._read(source, listed, labels, progress)
-        supports = (*before.supports, *added)
-        if refit and source.fitted:
-            self._refit(source, supports, progress)
-        else:
-            described = source.describe(before.encoder, [support.digest for support in added])
-            self._keep(before, concatenate([before.descriptors, described]), supports, progress)
+        before, listed = self._enrolled(), as_clips(clips)
+        self.enrolled_ = add_clips(self._place(progress), before, listed, label, refit=refit)
         return self
 
     def remove(self, label: Label, *, refit: bool = True, progress: Progress | None = None) -> Recognizer:
@@ -206,20 +191,7 @@ class Recognizer(Estimator):
         Raises:
             DataError: no such class, or the only one; or features that are no longer in the cache.
         """
-        before = self._enrolled()
-        if label not in before.classes:
-            raise DataError(
-                f"no class {label!r} is enrolled, only {', '.join(map(str, before.classes))}; name one of these"
-            )
-        if len(before.classes) == 1:
-            raise DataError(f"{label!r} is the only enrolled class; fit others instead of removing it")
-        rows = [row for row, support in enumerate(before.supports) if support.label != label]
-        supports = tuple(before.supports[row] for row in rows)
-        source = source_of(before.encoder, self._store())
-        if refit and source.fitted:
-            self._refit(source, supports, progress)
-        else:
-            self._keep(before, before.descriptors[torch.tensor(rows)], supports, progress)
+        self.enrolled_ = remove_class(self._place(progress), self._enrolled(), label, refit=refit)
         return self
 
     # --- asking ---
@@ -334,61 +306,14 @@ class Recognizer(Estimator):
             raise NotEnrolledError("nothing is enrolled yet; call fit(clips, labels) first")
         return self.enrolled_
 
-    def _store(self) -> FeatureStore:
-        return FeatureStore(self._cache() / "features")
-
-    def _cache(self) -> Path:
-        return default_cache() if self.cache is None else Path(self.cache)
+    def _place(self, progress: Progress | None = None) -> Workplace:
+        cache = default_cache() if self.cache is None else Path(self.cache)
+        return Workplace(cache, self.choose, self.num_threads, progress)
 
     def _source(self) -> Source:
         origin = check_origin(self.weights, self.backbone)
-        return open_source(origin, num_frames=self.num_frames, size=self.size, store=self._store())
-
-    def _read(
-        self, source: Source, clips: Sequence[ClipLike], labels: Sequence[Label], progress: Progress | None
-    ) -> tuple[SupportClip, ...]:
-        return read_supports(
-            source,
-            clips,
-            labels,
-            store=self._store(),
-            digests=DigestCache(self._cache()),
-            num_threads=self.num_threads,
-            progress=progress,
-        )
-
-    def _settle(self, source: Source, supports: Sequence[SupportClip], progress: Progress | None) -> None:
-        """Everything anew, from kept features."""
-        encoders = source.encoders([support.digest for support in supports])
-        self.enrolled_ = enrol(
-            encoders, supports, choose=self.choose, num_threads=self.num_threads, progress=progress
-        )
-
-    def _refit(self, source: Source, supports: Sequence[SupportClip], progress: Progress | None) -> None:
-        missing = [support.name for support in supports if not source.holds(support.digest)]
-        if missing:
-            raise DataError(
-                f"the reduction cannot be fitted anew: the features of {len(missing)} enrolled clips, such as "
-                f"{missing[0]}, are not in {self._cache()}; fit on all the clips, or pass refit=False to leave the "
-                "reduction as it is"
-            )
-        self._settle(source, supports, progress)
-
-    def _keep(
-        self,
-        before: Enrolled,
-        descriptors: Descriptors,
-        supports: Sequence[SupportClip],
-        progress: Progress | None,
-    ) -> None:
-        """The same encoder with other supports."""
-        self.enrolled_ = enrol(
-            [(before.encoder, descriptors)],
-            supports,
-            choose=self.choose,
-            num_threads=self.num_threads,
-            progress=progress,
-        )
+        store = self._place().store
+        return open_source(origin, num_frames=self.num_frames, size=self.size, store=store)
 
     def _each(self, clips: Sequence[ClipLike]) -> Iterator[NDArray[np.float64] | DecodeError]:
         """Scores of each clip for every class, or why it cannot be decoded."""

@@ -52,18 +52,19 @@ def read_supports(
     store: FeatureStore,
     digests: DigestCache,
     num_threads: int,
+    first: int = 0,
     progress: Progress | None = None,
 ) -> tuple[SupportClip, ...]:
     """Every clip decoded once, its features kept by ``source`` and its thumbnails in ``store``.
 
-    What is stored already is not decoded again.
+    What is stored already is not decoded again. ``first`` is the position of the first clip among all those enrolled.
 
     Raises:
         UndecodableError: clips that cannot be decoded, named in one message; the others are stored by then.
     """
 
     def read(position: int) -> SupportClip | DecodeError:
-        clip, name = clips[position], clip_name(clips[position], position)
+        clip, name = clips[position], clip_name(clips[position], first + position)
         digest = clip_digest(clip, digests)
         try:
             kept = _kept(clip, digest, source, store)
