@@ -50,6 +50,12 @@ def test_from_a_folder_to_answers(
     assert "calibrated on these clips" in printed
     assert printed.endswith(f"{actions}: recognise with it: a2m2 recognize {actions} clip.mp4\n")
 
+    assert call(monkeypatch, "info", actions) == 0
+    assert (
+        "seen with motion-filters, stage mid, fitted on the enrolled clips, weights "
+        in capsys.readouterr().out
+    )
+
     new = [tmp_path / "new" / f"{name}.mp4" for name in CLASSES]
     for path in new:
         write_clip(path, moving_square(path.stem, 77))

@@ -21,7 +21,7 @@ from a2m2.report.reading import check_finite, check_shares, labels_of, reading
 from a2m2.report.wording import counted, percent
 
 NUM_RANKED = 5
-_UNCALIBRATED = "too few clips are enrolled to calibrate probabilities and the threshold for “unknown”; both are defaults."
+_UNCALIBRATED = "too few clips are enrolled to calibrate probabilities and “unknown”; both rest on defaults."
 
 
 @dataclass(frozen=True)
