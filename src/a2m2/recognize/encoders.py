@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
 
 from a2m2.errors import ConfigError
 from a2m2.eval.describe import Fit, concatenate, describe
@@ -31,6 +36,9 @@ class ClipEncoder(ABC):
         digest: 16 hex digits that name the weights.
         description: one line for people.
         order_priors: order priors that its matcher may have, the standing one first.
+        mean: ``(dim,)`` mean descriptor that centring subtracts, or None.
+        architecture: what its network is built from again; None for a backbone that is opened by name.
+        provenance: where trained weights come from, as their training wrote it.
     """
 
     origin: Origin
@@ -38,6 +46,9 @@ class ClipEncoder(ABC):
     digest: str
     description: str
     order_priors: tuple[float, ...]
+    mean: Float[Tensor, "dim"] | None
+    architecture: dict[str, Any] | None = None
+    provenance: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def video(self) -> VideoSettings:
@@ -51,6 +62,10 @@ class ClipEncoder(ABC):
     @abstractmethod
     def matcher(self, order_prior: float) -> A2Matcher:
         """The matcher with one of ``order_priors``, in evaluation mode."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a file must hold of it."""
 
 
 class FrozenEncoder(ClipEncoder):
@@ -69,6 +84,7 @@ class FrozenEncoder(ClipEncoder):
         self.backbone = backbone
         self.settings = settings
         self.fit = fit
+        self.mean = fit.mean
         self.digest = backbone.digest()
         stages = " and ".join(map(str, settings.m2.stages))
         self.description = f"{settings.backbone.source}, stage {stages}, fitted on the enrolled clips"
@@ -80,6 +96,9 @@ class FrozenEncoder(ClipEncoder):
 
     def matcher(self, order_prior: float) -> A2Matcher:
         return _a2_matcher(self.settings, order_prior)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.fit.to_tensors()
 
 
 class TrainedEncoder(ClipEncoder):
@@ -98,6 +117,9 @@ class TrainedEncoder(ClipEncoder):
         self.saved = saved
         self.settings = saved.settings
         self.digest = saved.digest
+        self.mean = saved.network.encoder.mean
+        self.architecture = saved.network.encoder.backbone.architecture()
+        self.provenance = saved.provenance
         self.description = f"trained {saved.settings.method}, weights {saved.digest}"
         matcher = saved.network.matcher
         named = saved.settings.method in METHODS
@@ -119,6 +141,9 @@ class TrainedEncoder(ClipEncoder):
         matcher = _a2_matcher(self.settings, order_prior)
         matcher.load_state_dict(own.state_dict())
         return matcher
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.saved.network.state_dict()
 
 
 def _a2_matcher(settings: NetworkSettings, order_prior: float) -> A2Matcher:

@@ -36,6 +36,8 @@ from a2m2.versions import versions
 from a2m2.weights import SavedNetwork, fill, network_digest, read_tensors, write_tensors
 
 FORMAT = "a2m2-recognizer-1"
+_ENCODER = "encoder."
+"""Begins the names of the encoder's tensors."""
 CURE = "copy it again, or enrol anew with 'a2m2 enrol'"
 
 
@@ -45,13 +47,15 @@ def save_enrolled(path: Path, enrolled: Enrolled) -> None:
     Raises:
         OutputError: the file cannot be written; an earlier one is left as it was.
     """
-    tensors = _support_tensors(enrolled) | _encoder_tensors(enrolled.encoder)
+    encoder = enrolled.encoder
+    tensors = _support_tensors(enrolled)
+    tensors |= {f"{_ENCODER}{name}": tensor for name, tensor in encoder.tensors().items()}
     header = {
-        "origin": asdict(enrolled.encoder.origin),
-        "settings": enrolled.encoder.settings.model_dump(mode="json"),
-        "architecture": _architecture(enrolled.encoder),
-        "weights_digest": enrolled.encoder.digest,
-        "provenance": _provenance(enrolled.encoder),
+        "origin": asdict(encoder.origin),
+        "settings": encoder.settings.model_dump(mode="json"),
+        "architecture": encoder.architecture,
+        "weights_digest": encoder.digest,
+        "provenance": dict(encoder.provenance),
         "order_prior": enrolled.order_prior,
         "confidence": asdict(enrolled.confidence),
         "report": asdict(enrolled.report),
@@ -122,8 +126,10 @@ def _encoder(
     header: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> ClipEncoder:
+    weights = {
+        name.removeprefix(_ENCODER): tensor for name, tensor in tensors.items() if name.startswith(_ENCODER)
+    }
     if origin.kind == "weights":
-        weights = _below("network.", tensors)
         network = build_network(settings, backbone=build_backbone(header["architecture"]))
         fill(network, weights, source=str(path))
         digest = network_digest(weights, settings)
@@ -131,31 +137,13 @@ def _encoder(
             SavedNetwork(path, network.eval(), settings, header["provenance"], digest), origin
         )
     backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
-    encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(_below("fit.", tensors)))
+    encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))
     if encoder.digest != header["weights_digest"]:
         raise WeightsError(
             f"{path} was made with {origin.name} of weights {header['weights_digest']}, but what is there now has "
             f"weights {encoder.digest}; get the former back, or enrol anew with 'a2m2 enrol'"
         )
     return encoder
-
-
-def _encoder_tensors(encoder: ClipEncoder) -> dict[str, Tensor]:
-    if isinstance(encoder, TrainedEncoder):
-        return {f"network.{name}": tensor for name, tensor in encoder.saved.network.state_dict().items()}
-    assert isinstance(encoder, FrozenEncoder)
-    return {f"fit.{name}": tensor for name, tensor in encoder.fit.to_tensors().items()}
-
-
-def _architecture(encoder: ClipEncoder) -> dict[str, Any] | None:
-    """What the network is built from again; None for a frozen backbone, which is named."""
-    if isinstance(encoder, TrainedEncoder):
-        return encoder.saved.network.encoder.backbone.architecture()
-    return None
-
-
-def _provenance(encoder: ClipEncoder) -> dict[str, Any]:
-    return encoder.saved.provenance if isinstance(encoder, TrainedEncoder) else {}
 
 
 def _support_tensors(enrolled: Enrolled) -> dict[str, Tensor]:
@@ -177,13 +165,6 @@ def _support_tensors(enrolled: Enrolled) -> dict[str, Tensor]:
 
 
 def _descriptors(encoder: ClipEncoder, tensors: Mapping[str, Tensor], blocks: tuple[int, ...]) -> Descriptors:
-    mean = (
-        encoder.saved.network.encoder.mean
-        if isinstance(encoder, TrainedEncoder)
-        else encoder.fit.mean
-        if isinstance(encoder, FrozenEncoder)
-        else None
-    )
     windows, scale = candidate_windows(encoder.video.num_frames, scales_of(encoder.settings.m2))
     return Descriptors(
         values=tensors["supports.values"],
@@ -191,7 +172,7 @@ def _descriptors(encoder: ClipEncoder, tensors: Mapping[str, Tensor], blocks: tu
         windows=windows,
         scale=scale,
         energy=tensors["supports.energy"],
-        mean=mean,
+        mean=encoder.mean,
         blocks=blocks,
     )
 
@@ -217,7 +198,3 @@ def _supports(entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> t
             strict=True,
         )
     )
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
