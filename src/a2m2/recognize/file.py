@@ -91,13 +91,11 @@ def load_enrolled(path: Path) -> Enrolled:
     try:
         return _enrolled(path, json.loads(text), tensors)
     except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"{path} cannot be used ({reason}); {CURE}") from None
 
 
-def _enrolled(
-    path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> tuple[Enrolled, Origin]:
+def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enrolled:
     origin = TypeAdapter(Origin).validate_python(header["origin"])
     settings = NetworkSettings.build(header["settings"], source=str(path))
     if settings.method not in METHODS:
