@@ -83,8 +83,9 @@ class FrozenEncoder(ClipEncoder):
         self.origin = Origin("backbone", settings.backbone.source)
         self.backbone = backbone
         self.settings = settings
-        self.fit = fit
-        self.mean = fit.mean
+        # Rows one after the other, as a file gives them back: the last bits of a product depend on the layout.
+        self.fit = Fit.from_tensors({name: tensor.contiguous() for name, tensor in fit.to_tensors().items()})
+        self.mean = self.fit.mean
         self.digest = backbone.digest()
         stages = " and ".join(map(str, settings.m2.stages))
         self.description = f"{settings.backbone.source}, stage {stages}, fitted on the enrolled clips"

@@ -79,7 +79,9 @@ def load_enrolled(path: Path) -> Enrolled:
     """
     if not path.is_file():
         raise WeightsError(f"no recogniser {path}; {nearest_path(path) or 'make one with a2m2 enrol'}")
-    metadata, tensors = read_tensors(path, cure=CURE)
+    metadata, read = read_tensors(path, cure=CURE)
+    # Copied to where torch puts tensors itself: the last bits of a product depend on the place in memory.
+    tensors = {name: tensor.clone() for name, tensor in read.items()}
     if metadata.get("format") != FORMAT:
         raise WeightsError(
             f"{path} is not a recogniser (format {metadata.get('format')!r}, expected {FORMAT!r}); make one with "
