@@ -24,8 +24,8 @@ Answer = tuple[str, Recognition | DecodeError]
 
 def print_report(report: LeaveOneOut) -> None:
     """A table of the classes, then in words what leaving one out has shown."""
-    title = f"{report.num_clips} clips of {len(report.classes)} classes, each recognised from the others"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    typer.echo(f"{report.num_clips} clips of {len(report.classes)} classes, each recognised from the others")
+    table = Table()
     table.add_column("class")
     table.add_column("clips", justify="right")
     table.add_column("recognised", justify="right")
