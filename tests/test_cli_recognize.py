@@ -74,9 +74,11 @@ def test_from_a_folder_to_answers(
         assert float(row["probability_1"]) == pytest.approx(answer["ranked"][0]["probability"], abs=1e-4)
         assert float(row["probability_3"]) <= float(row["probability_2"])
 
-    assert call(monkeypatch, "recognize", actions, *new, "--explain", tmp_path / "why", "--always-name") == 0
+    monkeypatch.chdir(tmp_path)
+    shown = [path.relative_to(tmp_path) for path in new]
+    assert call(monkeypatch, "recognize", actions, *shown, "--explain", "why", "--always-name") == 0
     printed = capsys.readouterr().out
-    assert all(f"{path}" in printed for path in new)
+    assert all(f"{name}.mp4" in printed for name in CLASSES)
     assert [record.support.class_name for record in read_evidence(tmp_path / "why")] == CLASSES
     page = (tmp_path / "why" / "report.html").read_text()
     assert all(f"{name}.mp4: <strong>{name}</strong>" in page for name in CLASSES)

@@ -126,6 +126,10 @@ def test_paths_frames_and_tensors_are_one(cache: Path, tmp_path: Path, fitted: R
     expected = fitted.decision_function([tmp_path / "a" / "clip.mp4"])
     for form in forms:
         np.testing.assert_allclose(fitted.decision_function([form]), expected, rtol=1e-5)
+    mirrored = whole.numpy()[:, :, :, ::-1]
+    np.testing.assert_array_equal(
+        fitted.decision_function([mirrored]), fitted.decision_function([mirrored.copy()])
+    )
     np.testing.assert_allclose(fitted.decision_function(torch.stack([whole, whole]))[1:], expected, rtol=1e-5)
     (answer,) = fitted.recognize([tmp_path / "a" / "clip.mp4"])
     assert isinstance(answer, Recognition)
@@ -348,8 +352,14 @@ def test_an_empty_recogniser_says_so() -> None:
         (
             [np.full((4, 3, 8, 8), 200.0)],
             ["a"],
-            r"clip 1 as uint8 frames or floats from 0 to 1, got float64 from",
+            r"the floats of clip 1 from 0 to 1, got 200 to 200; scale them",
         ),
+        (
+            [torch.zeros(4, 3, 8, 8, dtype=torch.int64)],
+            ["a"],
+            "uint8 frames or floats from 0 to 1, got int64",
+        ),
+        ([np.full((4, 3, 8, 8), None)], ["a"], "uint8 frames or floats from 0 to 1, got object"),
         ([7], ["a"], "clip 1 to be a path or frames .*, got int"),
         (7, ["a"], "expected a list of clips, got int"),
         ([], [], "at least one clip to enrol, got none"),

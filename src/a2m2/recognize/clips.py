@@ -95,18 +95,27 @@ def _checked(clip: Any, position: int) -> ClipLike:
             f"expected clip {position + 1} as frames (time, 3, height, width), got shape {tuple(clip.shape)}; "
             "put the colours second, for example by frames.transpose(0, 3, 1, 2)"
         )
-    frames = torch.as_tensor(clip)
-    if frames.dtype == torch.uint8:
-        return frames
-    if not frames.is_floating_point() or not bool(((frames >= 0) & (frames <= 1)).all()):
+    kind = str(clip.dtype).removeprefix("torch.")
+    if kind != "uint8" and not kind.startswith("float"):
         raise DataError(
-            f"expected clip {position + 1} as uint8 frames or floats from 0 to 1, got "
-            f"{str(frames.dtype).removeprefix('torch.')} from {frames.min().item():g} to {frames.max().item():g}; "
-            "convert it"
+            f"expected clip {position + 1} as uint8 frames or floats from 0 to 1, got {kind}; convert it"
+        )
+    frames = _tensor(clip)
+    if kind != "uint8" and not bool(((frames >= 0) & (frames <= 1)).all()):
+        raise DataError(
+            f"expected the floats of clip {position + 1} from 0 to 1, got {frames.min().item():g} to "
+            f"{frames.max().item():g}; scale them, or give uint8 frames"
         )
     return frames
 
 
+def _tensor(frames: NDArray[Any] | Tensor) -> Tensor:
+    """Frames as a tensor on the CPU; an array that torch cannot share (read-only, mirrored) is copied."""
+    if isinstance(frames, np.ndarray):
+        return torch.from_numpy(np.require(frames, requirements=["C", "W"]))
+    return frames.detach().cpu()
+
+
 def _uint8(clip: Any) -> UInt8[Tensor, "time 3 height width"]:
-    frames = torch.as_tensor(clip).detach().cpu()
+    frames = _tensor(clip)
     return (frames if frames.dtype == torch.uint8 else (frames * 255).round().to(torch.uint8)).contiguous()
