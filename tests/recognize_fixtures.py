@@ -21,5 +21,5 @@ def squares(
 
 
 def small(cache: Path, **changes: object) -> Recognizer:
-    """A recogniser of 48-pixel frames."""
-    return Recognizer(**{"size": 48, "cache": str(cache), "num_threads": 1, **changes})
+    """A recogniser of four 48-pixel frames."""
+    return Recognizer(**{"num_frames": 4, "size": 48, "cache": str(cache), "num_threads": 1, **changes})

@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fast(cache: Path) -> tuple[object, ...]:
-    return ("--size", "48", "--cache", cache)
+    return ("--frames", "4", "--size", "48", "--cache", cache)
 
 
 def test_from_a_folder_to_answers(

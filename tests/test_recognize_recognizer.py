@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_method_in_the_open(cache: Path, queries: list[n
     clips, labels = squares()
     recognizer = small(cache, choose=False).fit(clips, labels)
     backbone = load_backbone("motion-filters", stages=("mid",))
-    index = sample_index(16, 8, policy="segment_center")
+    index = sample_index(16, 4, policy="segment_center")
 
     def maps(clip: np.ndarray) -> torch.Tensor:
         frames = prepare(torch.from_numpy(clip)[index], resize=48, crop=48)
@@ -298,13 +298,13 @@ def test_an_explanation_holds_the_plan_and_can_be_written(
     assert (evidence.query.video, evidence.query.class_name) == ("mine", "")
     assert evidence.support.class_name == "down"
     plan, similarity = np.array(evidence.plan), np.array(evidence.similarity)
-    np.testing.assert_allclose([plan.sum(1), plan.sum(0)], 1 / 14, atol=1e-5)
+    np.testing.assert_allclose([plan.sum(1), plan.sum(0)], 1 / 7, atol=1e-5)
     enrolled = fitted.enrolled_
     (_, match), members = enrolled.match([sample_clip(queries[0], enrolled.encoder.video)]), range(3)
     agreement = (match.evidence.plan[0] * match.evidence.similarity[0]).sum((-1, -2))
     assert evidence.support.video == f"clip {1 + max(members, key=lambda row: float(agreement[row]))}"
     assert 0 < (plan * similarity).sum() <= 1
-    assert len(evidence.query.frame_seconds) == len(evidence.query.thumbnails) == 8
+    assert len(evidence.query.frame_seconds) == len(evidence.query.thumbnails) == 4
     assert evidence.query.spans[0][0] == 0
     assert evidence.query.duration_seconds == pytest.approx(16 / 25)
     for _ in range(2):  # an earlier folder of the kind is replaced

@@ -133,7 +133,7 @@ def test_clone_and_parameters(cache: Path) -> None:
     assert set(fitted.get_params()) == {
         "weights", "backbone", "num_frames", "size", "choose", "cache", "num_threads",
     }  # fmt: skip
-    assert fitted.set_params(num_frames=4).num_frames == 4
+    assert fitted.set_params(num_frames=6).num_frames == 6
     with pytest.raises(ValueError, match="no parameter 'frames' of Recognizer; known are weights, backbone"):
         fitted.set_params(frames=4)
     assert repr(Recognizer(size=48)) == "Recognizer(size=48)"
@@ -158,8 +158,8 @@ def test_pipelines_searches_and_probabilities(cache: Path, paths: list[str]) -> 
     pipeline = Pipeline([("root", FunctionTransformer(_below_root)), ("recognise", small(cache))])
     assert pipeline.fit(names, labels).score(names, labels) == 1
     assert pipeline.predict_proba(names).shape == (9, 3)
-    search = GridSearchCV(small(cache), {"num_frames": [4, 8]}, cv=3).fit(paths, labels)
-    assert search.best_params_["num_frames"] in (4, 8)
+    search = GridSearchCV(small(cache), {"size": [32, 48]}, cv=3).fit(paths, labels)
+    assert search.best_params_["size"] in (32, 48)
     chances = cross_val_predict(small(cache), paths, labels, cv=3, method="predict_proba")
     np.testing.assert_allclose(chances.sum(1), 1)
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def sample_clip(clip: ClipLike, video: VideoSettings) -> Clip:
     return Clip(frames[index], seconds, index, len(frames) / DEFAULT_FOLDER_FPS)
 
 
-def _is_path(clip: Any) -> bool:
+def _is_path(clip: Any) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(clip, str | os.PathLike)
 
 

@@ -120,7 +120,7 @@ def enrol(
     labels = _label_indices(supports, classes)
     contents = [support.digest for support in supports]
     choosing = choose and len(classes) > 1 and bool(np.bincount(labels).min() >= FEWEST_TO_CHOOSE)
-    trials = []
+    trials: list[_Trial] = []
     for encoder, descriptors in encoders:
         for order_prior in encoder.order_priors:
             table = pair_scores(

@@ -79,16 +79,18 @@ def read_supports(
             thumbnails=unpack_bytes(kept["bytes"], kept["lengths"]),
         )
 
-    supports, broken = [], []
-    numbers = range(len(clips))
-    for done, result in enumerate(map_in_threads(read, numbers, num_threads=num_threads), 1):
-        (broken if isinstance(result, DecodeError) else supports).append(result)
+    supports: list[SupportClip] = []
+    broken: list[DecodeError] = []
+    for result in map_in_threads(read, range(len(clips)), num_threads=num_threads):
+        if isinstance(result, DecodeError):
+            broken.append(result)
+        else:
+            supports.append(result)
         if progress is not None:
-            progress("reading clips", done, len(clips))
-    errors = [error for error in broken if isinstance(error, DecodeError)]
-    if errors:
-        raise undecodable(errors)
-    return tuple(support for support in supports if isinstance(support, SupportClip))
+            progress("reading clips", len(supports) + len(broken), len(clips))
+    if broken:
+        raise undecodable(broken)
+    return tuple(supports)
 
 
 def _kept(clip: ClipLike, digest: str, source: Source, store: FeatureStore) -> dict[str, Tensor]:
