@@ -44,9 +44,18 @@ def test_a_level_may_set_several_settings() -> None:
     assert prior.settings.m2.order == "second"
 
 
+def test_an_axis_may_be_a_setting_of_the_top_level() -> None:
+    found = cells(grid(axes={"place": ["a"], "probe": ["reversed", "twins"]}), OUT)
+    assert [cell.settings.probe for cell in found] == ["reversed", "twins"]
+
+
 def test_combinations_can_be_left_out() -> None:
     found = cells(
-        grid(axes={"place": ["a", "b"], "seed": [0, 1]}, leave_out=[{"place": "a", "seed": 1}]), OUT
+        grid(
+            axes={"place": ["a", "b"], "protocol.seed": [0, 1]},
+            leave_out=[{"place": "a", "protocol.seed": 1}],
+        ),
+        OUT,
     )
     assert [cell.name for cell in found] == ["place-a_seed-0", "place-b_seed-0", "place-b_seed-1"]
     with pytest.raises(ConfigError, match="leave_out leaves nothing to run"):
@@ -112,6 +121,10 @@ def test_a_setting_of_the_training_makes_another_training() -> None:
         ),
         ({"axes": {"place": ["a"], "clips.base.timing": [0]}}, "there are no clips base"),
         ({"axes": {"place": ["a b", "a/b"]}}, "two cells are called place-a-b"),
+        (
+            {"axes": {"place": ["a"], "sead": [0, 1]}},
+            "place-a_sead-0 and place-a_sead-1 are one and the same evaluation",
+        ),
         ({"axes": {"place": ["a"]}, "methods": []}, r"unknown key 'methods'"),
         (
             {"axes": {"place": ["a"]}, "train": {"data": "x", "stages": ["finetune"]}},

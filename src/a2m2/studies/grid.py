@@ -149,6 +149,14 @@ def cells(grid: GridSettings, out: Path) -> list[Cell]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ConfigError(f"{grid.title}: two cells are called {twice}; give their levels other labels")
+    first: dict[str, str] = {}
+    for cell in result:
+        other = first.setdefault(cell.settings.digest(), cell.name)
+        if other != cell.name:
+            raise ConfigError(
+                f"{grid.title}: {other} and {cell.name} are one and the same evaluation; let a setting or a text "
+                "depend on every axis"
+            )
     return result
 
 
@@ -188,7 +196,8 @@ def _changes(grid: GridSettings, chosen: Mapping[str, Scalar]) -> dict[str, dict
     parts: dict[str, dict[str, Any]] = {"evaluate": {}, "train": {}}
     for axis, level in chosen.items():
         levels = grid.axes[axis]
-        asked = levels[level] if isinstance(levels, dict) else {axis: level} if "." in axis else {}
+        is_setting = "." in axis or axis in EvaluateSettings.model_fields
+        asked = levels[level] if isinstance(levels, dict) else {axis: level} if is_setting else {}
         for key, value in asked.items():
             part, _, rest = key.partition(".")
             if part == "clips":
