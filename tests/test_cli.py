@@ -16,6 +16,8 @@ from training_records import Course, write_training
 
 COMMANDS = (
     "demo",
+    "enrol",
+    "recognize",
     "synth",
     "pretrain",
     "train",

@@ -46,13 +46,34 @@ class DecodeError(A2M2Error):
         return f"cannot decode {self.path}: {self.cause}; {self.cure}"
 
 
-def undecodable(errors: Sequence[DecodeError]) -> DataError:
+class UndecodableError(DataError):
+    """Some videos of a set cannot be decoded.
+
+    Attributes:
+        errors: one a video.
+    """
+
+    def __init__(self, message: str, errors: Sequence[DecodeError]) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
+
+
+def undecodable(errors: Sequence[DecodeError]) -> UndecodableError:
     """One error for at least one video that cannot be decoded; the first three are named."""
     if len(errors) == 1:
-        return DataError(str(errors[0]))
+        return UndecodableError(str(errors[0]), errors)
     named = "; ".join(f"{error.path}: {error.cause}" for error in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    return DataError(f"{len(errors)} videos cannot be decoded: {named}{more}; replace or remove them")
+    return UndecodableError(
+        f"{len(errors)} videos cannot be decoded: {named}{more}; replace or remove them", errors
+    )
+
+
+class NotEnrolledError(DataError, AttributeError):
+    """A recogniser that was asked before it knew any action.
+
+    Also an ``AttributeError``, so that ``hasattr(recogniser, "classes_")`` is an answer and not a failure.
+    """
 
 
 class WeightsError(A2M2Error):

@@ -211,8 +211,14 @@ def _sorted_header(packed: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + packed[start:]
 
 
-def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_tensors(
+    path: Path, *, cure: str = "copy or train it again"
+) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a safetensors file.
+
+    Args:
+        path: the file.
+        cure: what the error tells to do.
 
     Raises:
         WeightsError: it cannot be read.
@@ -222,4 +228,4 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             metadata = file.metadata() or {}
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read as weights ({error}); copy or train it again") from None
+        raise WeightsError(f"{path} cannot be read as weights ({error}); {cure}") from None

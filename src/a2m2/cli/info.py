@@ -12,12 +12,12 @@ def info(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A results folder, a training, a data set, or a video; nothing for the installation.",
+            help="A results folder, a training, a recogniser, a data set, or a video; nothing for the installation.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Say what something is: the installation, a results folder, a training, a data set or a video.
+    """Say what something is: the installation, a results folder, a training, a recogniser, a data set or a video.
 
     Examples:
 
@@ -26,6 +26,8 @@ def info(
         a2m2 info runs/one_shot
 
         a2m2 info runs/pretrained
+
+        a2m2 info actions.a2m2
 
         a2m2 info my_clips
 
@@ -37,6 +39,8 @@ def info(
         _training(path)
     elif (path / "run.json").is_file():
         _results(path)
+    elif path.suffix == ".a2m2":
+        _recogniser(path)
     elif path.is_file() and path.suffix.lower() != ".csv":
         _video(path)
     else:
@@ -57,6 +61,17 @@ def _installation() -> None:
     typer.echo("methods")
     for name, builder in METHODS.items():
         typer.echo(f"  {name:<22}{(builder.__doc__ or '').strip().splitlines()[0]}")
+
+
+def _recogniser(path: Path) -> None:
+    from a2m2.cli.recognition_output import print_report
+    from a2m2.recognize import Recognizer
+
+    recognizer = Recognizer.load(path)
+    print_report(recognizer.report_)
+    typer.echo(
+        f"seen with {recognizer.enrolled_.encoder.description}, weights {recognizer.enrolled_.encoder.digest}"
+    )
 
 
 def _results(folder: Path) -> None:

@@ -17,9 +17,11 @@ from a2m2.cli.ablate import ablate
 from a2m2.cli.compare import compare
 from a2m2.cli.data import check, import_lists
 from a2m2.cli.demo import demo
+from a2m2.cli.enrol import enrol
 from a2m2.cli.episodes import episodes
 from a2m2.cli.evaluate import evaluate
 from a2m2.cli.info import info
+from a2m2.cli.recognize import recognize
 from a2m2.cli.report import report
 from a2m2.cli.reproduce import reproduce
 from a2m2.cli.synth import synth
@@ -81,7 +83,22 @@ def _guard(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (demo, synth, pretrain, train, evaluate, compare, ablate, reproduce, episodes, report, info):
+_COMMANDS = (
+    demo,
+    enrol,
+    recognize,
+    synth,
+    pretrain,
+    train,
+    evaluate,
+    compare,
+    ablate,
+    reproduce,
+    episodes,
+    report,
+    info,
+)
+for _command in _COMMANDS:
     app.command()(_guard(_command))
 
 _data = typer.Typer(

@@ -13,7 +13,7 @@ def report(
         list[Path],
         typer.Argument(
             help="Results folders of 'a2m2 evaluate', training folders of 'a2m2 pretrain' and 'a2m2 train', "
-            "studies of 'a2m2 ablate'.",
+            "studies of 'a2m2 ablate', explained answers of 'a2m2 recognize --explain'.",
             show_default=False,
         ),
     ],

@@ -56,9 +56,12 @@ class Fit:
         return cls(reductions, tensors.get("mean"))
 
 
-def fit_clips(settings: M2Settings, clips: Clips) -> Fit:
-    """Principal components of each stage, then the plain mean of the descriptors over clips and candidates."""
-    reductions = _fit_reductions(settings, clips)
+def fit_clips(settings: M2Settings, clips: Clips, *, shrinkage: float = 0.0) -> Fit:
+    """Principal components of each stage, then the plain mean of the descriptors over clips and candidates.
+
+    ``shrinkage`` is that of :func:`a2m2.nn.fit_reduction`.
+    """
+    reductions = _fit_reductions(settings, clips, shrinkage)
     if not settings.center:
         return Fit(reductions, None)
     blocks = _blocks(settings, reductions)
@@ -92,7 +95,7 @@ def concatenate(parts: Sequence[Descriptors]) -> Descriptors:
     )
 
 
-def _fit_reductions(settings: M2Settings, clips: Clips) -> tuple[Reduction, ...]:
+def _fit_reductions(settings: M2Settings, clips: Clips, shrinkage: float) -> tuple[Reduction, ...]:
     first = next(iter(clips()), None)
     if first is None:
         raise DataError("cannot fit a reduction: expected at least one clip to fit on, got none")
@@ -103,7 +106,9 @@ def _fit_reductions(settings: M2Settings, clips: Clips) -> tuple[Reduction, ...]
         for accumulator, stage_map in zip(accumulators, clip.maps, strict=True):
             accumulator.update(stage_map)
     return tuple(
-        fit_reduction(accumulator, num_components=min(settings.components, stage_map.shape[1]))
+        fit_reduction(
+            accumulator, num_components=min(settings.components, stage_map.shape[1]), shrinkage=shrinkage
+        )
         for accumulator, stage_map in zip(accumulators, first.maps, strict=True)
     )
 

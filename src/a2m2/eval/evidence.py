@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from a2m2.checks import atomic_path, write_text_atomic
 from a2m2.data import VideoRecord, read_annotation, read_video
 from a2m2.eval.runner import Contestant, match_episode
+from a2m2.eval.thumbnails import jpeg_thumbnails
 from a2m2.records import Episode, EvidenceRecord, FilmStrip
 from a2m2.settings import VideoSettings
 from a2m2.structures import Clip, Descriptors, Match
-from a2m2.video import resize_short
 
 _MOST_EPISODES = 100
-_THUMBNAIL_PIXELS = 112
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,20 @@ def _pairs(contestant: Contestant, episode: Episode) -> Iterator[tuple[_Pair, De
         return
     for row, video in enumerate(query):
         way = int(match.logits[row].argmax())
-        column = _best_target(match, row, way)
+        column = best_target(match, row, way)
         pair = _Pair(
             episode=episode,
             query_video=video,
             support_video=support[column],
             predicted_class=episode.classes[way],
             score=float(match.logits[row, way]),
-            plan=_rows(match.evidence.plan[row, column]),
-            similarity=_rows(match.evidence.similarity[row, column]),
+            plan=plan_rows(match.evidence.plan[row, column]),
+            similarity=plan_rows(match.evidence.similarity[row, column]),
         )
         yield pair, supports[torch.tensor([column])], queries[torch.tensor([row])]
 
 
-def _best_target(match: Match, row: int, way: int) -> int:
+def best_target(match: Match, row: int, way: int) -> int:
     """The support of class ``way`` whose plan joins the most similar candidates."""
     assert match.evidence is not None
     members = torch.nonzero(match.evidence.target_labels == way).flatten()
@@ -119,7 +117,8 @@ def _best_target(match: Match, row: int, way: int) -> int:
     return int(members[agreement.argmax()])
 
 
-def _rows(matrix: torch.Tensor) -> tuple[tuple[float, ...], ...]:
+def plan_rows(matrix: torch.Tensor) -> tuple[tuple[float, ...], ...]:
+    """A matrix as a record holds it."""
     return tuple(tuple(round(value, 6) for value in row) for row in matrix.tolist())
 
 
@@ -157,12 +156,10 @@ class _StripWriter:
         clip = read_video(
             self.videos[video], num_frames=self.settings.num_frames, policy=self.settings.policy
         )
-        small = resize_short(clip.frames.float() / 255, _THUMBNAIL_PIXELS)
-        pixels = (small * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         names = []
-        for index, picture in enumerate(pixels.numpy()):
+        for index, picture in enumerate(jpeg_thumbnails(clip)):
             name = f"video{video:05d}_{index:03d}.jpg"
             with atomic_path(self.folder / name) as temporary:
-                Image.fromarray(picture).save(temporary, quality=85)
+                temporary.write_bytes(picture)
             names.append(name)
         return clip, tuple(names)

@@ -57,6 +57,33 @@ def backbone_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     return tuple(dict.fromkeys(asked))
 
 
+@torch.inference_mode()
+def see_clips(
+    backbone: Backbone, clips: Sequence[Clip], *, stages: Sequence[Stage], settings: VideoSettings
+) -> list[ClipMaps]:
+    """Maps of decoded clips, exactly as they come back from a store.
+
+    Args:
+        backbone: built for at least ``backbone_stages(stages)``.
+        clips: frames sampled as ``settings`` say.
+        stages: which maps, in order.
+        settings: the size of the frames.
+    """
+    frames = torch.stack([prepare(clip.frames, resize=settings.resize, crop=settings.crop) for clip in clips])
+    seen = dict(zip(backbone.stages, backbone(frames), strict=True))
+    if POOLED in stages:
+        seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
+    half = [seen[str(stage)].to(torch.float16) for stage in stages]
+    return [
+        ClipMaps(
+            tuple(stage_map[position].float() for stage_map in half),
+            clip.pts_seconds.double(),
+            clip.duration_seconds,
+        )
+        for position, clip in enumerate(clips)
+    ]
+
+
 class MapBank:
     """Maps of a set of videos at several stages.
 
@@ -74,7 +101,6 @@ class MapBank:
         self.backbone = backbone
         self.settings = settings
         self.stages = tuple(dict.fromkeys(stages))
-        self._asked = backbone_stages(self.stages)
         self.backbone_digest = backbone.digest()
         self._keys = {stage: self._key(stage, self.backbone_digest) for stage in self.stages}
 
@@ -95,12 +121,11 @@ class MapBank:
 
     def missing(self, videos: Sequence[VideoRecord], digests: Sequence[str]) -> list[int]:
         """Positions of the videos that lack a map."""
-        keys = [self.key(stage) for stage in self.stages]
-        return [
-            index
-            for index in range(len(videos))
-            if not all(self.store.contains(_KIND, key, digests[index]) for key in keys)
-        ]
+        return [index for index in range(len(videos)) if not self.holds(digests[index])]
+
+    def holds(self, digest: str) -> bool:
+        """Whether all maps of a video are stored."""
+        return all(self.store.contains(_KIND, self.key(stage), digest) for stage in self.stages)
 
     def embed(
         self,
@@ -150,25 +175,22 @@ class MapBank:
             except DecodeError as error:
                 errors.append(error)
         if good:
-            self._store_maps(good)
+            self.store_clips(good)
         return errors
 
-    @torch.inference_mode()
-    def _store_maps(self, clips: Sequence[tuple[str, Clip]]) -> None:
-        size = {"resize": self.settings.resize, "crop": self.settings.crop}
-        frames = torch.stack([prepare(clip.frames, **size) for _, clip in clips])
-        maps = dict(zip(self._asked, self.backbone(frames), strict=True))
-        if POOLED in self.stages:
-            maps[POOLED] = maps["last"].mean((-2, -1), keepdim=True)
-        for stage in self.stages:
-            key = self.key(stage)
-            for position, (digest, clip) in enumerate(clips):
+    def store_clips(self, clips: Sequence[tuple[str, Clip]]) -> None:
+        """Store the maps of clips that are decoded already, each under its content digest."""
+        seen = see_clips(
+            self.backbone, [clip for _, clip in clips], stages=self.stages, settings=self.settings
+        )
+        for (digest, _), maps in zip(clips, seen, strict=True):
+            for stage, stage_map in zip(self.stages, maps.maps, strict=True):
                 tensors = {
-                    "map": maps[stage][position].to(torch.float16).contiguous(),
-                    "pts_seconds": clip.pts_seconds.double(),
-                    "duration_seconds": torch.tensor(clip.duration_seconds, dtype=torch.float64),
+                    "map": stage_map.to(torch.float16),
+                    "pts_seconds": maps.pts_seconds,
+                    "duration_seconds": torch.tensor(maps.duration_seconds, dtype=torch.float64),
                 }
-                self.store.put(_KIND, key, digest, tensors)
+                self.store.put(_KIND, self.key(stage), digest, tensors)
 
     def load(self, digest: str, stages: Sequence[Stage]) -> ClipMaps:
         """The maps of an embedded video.

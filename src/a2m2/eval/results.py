@@ -18,17 +18,17 @@ MARKER = "run.json"
 
 
 @contextlib.contextmanager
-def results_folder(out: Path) -> Iterator[Path]:
+def results_folder(out: Path, *, marker: str = MARKER) -> Iterator[Path]:
     """A temporary folder to write results into; it takes the place of ``out`` when the block ends well.
 
-    An earlier results folder at ``out`` is replaced; anything else there is refused. When the block fails or is
-    interrupted, ``out`` is left as it was.
+    An earlier results folder at ``out``, one with a file named ``marker``, is replaced; anything else there is refused.
+    When the block fails or is interrupted, ``out`` is left as it was.
 
     Raises:
         OutputError: ``out`` is a file, holds foreign files, or cannot be written.
     """
     existed = out.exists()
-    out = output_folder(out, marker=MARKER)
+    out = output_folder(out, marker=marker)
     work = out.parent / f".{out.name}.{secrets.token_hex(4)}"
     try:
         work.mkdir()

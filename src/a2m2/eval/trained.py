@@ -23,7 +23,7 @@ from a2m2.matching import Matcher
 from a2m2.methods import find_method
 from a2m2.moments import candidate_windows
 from a2m2.settings import EvaluateSettings
-from a2m2.structures import Descriptors
+from a2m2.structures import Clip, Descriptors
 from a2m2.video import prepare
 from a2m2.weights import FILE_NAME, SavedNetwork, load_network
 
@@ -107,8 +107,7 @@ class TrainedEntry(Entry):
     def plan(self) -> list[str]:
         lines = []
         for name, saved in self._networks.items():
-            key = descriptor_key(saved)
-            missing = sum(not self._store.contains(_KIND, key, digest) for digest in self._digests)
+            missing = sum(not is_described(saved, digest, self._store) for digest in self._digests)
             lines.append(
                 f"network {name}: {saved.settings.method} on {saved.settings.backbone.source}, weights {saved.digest}, "
                 f"{missing} of {len(self._videos)} test clips still to describe"
@@ -146,13 +145,12 @@ def describe_videos(
     Raises:
         DataError: videos that cannot be decoded, named in one message; the others are stored by then.
     """
-    key = descriptor_key(saved)
     unique = dict(zip(digests, videos, strict=True))
-    todo = [digest for digest in unique if not store.contains(_KIND, key, digest)]
+    todo = [digest for digest in unique if not is_described(saved, digest, store)]
     batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
 
     def describe(batch: Sequence[str]) -> list[DecodeError]:
-        return _describe(saved, [(digest, unique[digest]) for digest in batch], store, key)
+        return _describe(saved, [(digest, unique[digest]) for digest in batch], store)
 
     broken: list[DecodeError] = []
     done = 0
@@ -165,7 +163,18 @@ def describe_videos(
             progress("describing clips", done, len(todo))
     if broken:
         raise undecodable(broken)
-    stack = store.load_many(_KIND, key, list(digests))
+    return load_descriptors(saved, digests, store)
+
+
+def load_descriptors(
+    saved: SavedNetwork, digests: Sequence[str], store: FeatureStore
+) -> tuple[Descriptors, Float[Tensor, "video time"]]:
+    """Stored descriptors of videos, and the times of their frames.
+
+    Raises:
+        DataError: some are not stored.
+    """
+    stack = store.load_many(_KIND, descriptor_key(saved), list(digests))
     if stack.missing:
         raise DataError(f"stored descriptors disappeared from {store.root}; run again")
     encoder = saved.network.encoder
@@ -182,14 +191,42 @@ def describe_videos(
     return descriptors, stack.tensors["pts_seconds"]
 
 
+def is_described(saved: SavedNetwork, digest: str, store: FeatureStore) -> bool:
+    """Whether the descriptors of a video are stored."""
+    return store.contains(_KIND, descriptor_key(saved), digest)
+
+
+@torch.inference_mode()
+def describe_clips(saved: SavedNetwork, clips: Sequence[Clip]) -> Descriptors:
+    """Descriptors of decoded clips by a trained network."""
+    video = saved.settings.video
+    frames = torch.stack([prepare(clip.frames, resize=video.resize, crop=video.crop) for clip in clips])
+    pts = torch.stack([clip.pts_seconds for clip in clips])
+    duration = torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64)
+    return saved.network.encode(frames, pts, duration)
+
+
+def store_descriptors(saved: SavedNetwork, clips: Sequence[tuple[str, Clip]], store: FeatureStore) -> None:
+    """Describe decoded clips and store what comes out, each under its content digest."""
+    described = describe_clips(saved, [clip for _, clip in clips])
+    key = descriptor_key(saved)
+    for row, (digest, clip) in enumerate(clips):
+        tensors = {
+            "values": described.values[row],
+            "spans": described.spans[row],
+            "energy": described.energy[row],
+            "pts_seconds": clip.pts_seconds,
+        }
+        store.put(_KIND, key, digest, tensors)
+
+
 def descriptor_key(saved: SavedNetwork) -> str:
     """Digest of everything but the video that a descriptor depends on."""
     return hashlib.sha256(json.dumps([_FORMAT, saved.digest]).encode()).hexdigest()[:24]
 
 
-@torch.inference_mode()
 def _describe(
-    saved: SavedNetwork, batch: Sequence[tuple[str, VideoRecord]], store: FeatureStore, key: str
+    saved: SavedNetwork, batch: Sequence[tuple[str, VideoRecord]], store: FeatureStore
 ) -> list[DecodeError]:
     video = saved.settings.video
     errors, good = [], []
@@ -198,20 +235,8 @@ def _describe(
             good.append((digest, read_video(record, num_frames=video.num_frames, policy=video.policy)))
         except DecodeError as error:
             errors.append(error)
-    if not good:
-        return errors
-    frames = torch.stack([prepare(clip.frames, resize=video.resize, crop=video.crop) for _, clip in good])
-    pts = torch.stack([clip.pts_seconds for _, clip in good])
-    duration = torch.tensor([clip.duration_seconds for _, clip in good], dtype=torch.float64)
-    described = saved.network.encode(frames, pts, duration)
-    for row, (digest, _) in enumerate(good):
-        tensors = {
-            "values": described.values[row],
-            "spans": described.spans[row],
-            "energy": described.energy[row],
-            "pts_seconds": pts[row],
-        }
-        store.put(_KIND, key, digest, tensors)
+    if good:
+        store_descriptors(saved, good, store)
     return errors
 
 

@@ -83,7 +83,7 @@ def _read_one(folder: Path, anchor: str, label: str) -> Results:
         label=label,
         run=_read_run(folder),
         summary=_read_summary(folder / "summary.json"),
-        evidence=tuple(_read_evidence(folder)),
+        evidence=tuple(read_evidences(folder, AGAIN)),
         timings=_read_timings(folder / "timings.json"),
     )
 
@@ -148,13 +148,17 @@ def _read_timings(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_evidence(folder: Path) -> Iterator[Evidence]:
-    """The alignment records with the files they stand in, checked against themselves."""
-    with reading(folder / "evidence", AGAIN):
+def read_evidences(folder: Path, cure: str) -> Iterator[Evidence]:
+    """The alignment records with the files they stand in, checked against themselves.
+
+    Raises:
+        RecordError: a damaged one; ``cure`` says what to do.
+    """
+    with reading(folder / "evidence", cure):
         records = read_evidence(folder)
     check = TypeAdapter(EvidenceRecord)
     for path, raw in zip(sorted((folder / "evidence").glob("*.json")), records, strict=True):
-        with reading(path, AGAIN):
+        with reading(path, cure):
             record = check.validate_python(asdict(raw))
             _check_strip("query", record.query)
             _check_strip("support", record.support)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 import a2m2
 from a2m2.checks import write_text_atomic
+from a2m2.recognition_records import is_recognition
 from a2m2.report.accuracy import accuracy
 from a2m2.report.alignment import alignment
 from a2m2.report.by_class import by_class
@@ -26,6 +27,7 @@ from a2m2.report.differences import differences
 from a2m2.report.inputs import Results, read_results
 from a2m2.report.overview import overview, protocol
 from a2m2.report.pictures import pictures
+from a2m2.report.recognition import Recognitions, read_recognitions, recognition
 from a2m2.report.reproduce import reproduce
 from a2m2.report.side_by_side import side_by_side
 from a2m2.report.study_curves import accuracy_curves
@@ -42,6 +44,7 @@ from a2m2.study_records import is_study
 from a2m2.train_records import STAGES, is_training
 
 TEMPLATES = Path(__file__).parent
+_ANSWERS = "What was recognised, and why"
 
 
 Subject = TypeVar("Subject")
@@ -71,6 +74,7 @@ STUDY_SECTIONS = (
     Section("study_differences", "Differences", study_differences),
     Section("study_alignment", "Alignment truth", study_alignment),
 )
+ANSWER_SECTIONS = (Section("recognition", "", recognition),)
 SECTIONS = (
     Section("overview", "", overview),
     Section("accuracy", "Accuracy", accuracy),
@@ -102,7 +106,7 @@ class Page(Generic[Subject]):
 
 
 def build_report(folders: Sequence[Path], output: Path | None = None) -> Path:
-    """Write one self-contained HTML page about evaluations, trainings, studies, or several of these.
+    """Write one self-contained HTML page about evaluations, trainings, studies, explained answers, or several of these.
 
     The page is made from records alone and asks nothing of the network; the same records give the same bytes.
 
@@ -110,7 +114,8 @@ def build_report(folders: Sequence[Path], output: Path | None = None) -> Path:
         folders: results folders as ``a2m2 evaluate`` writes them: ``run.json``, ``summary.json`` and
             ``episodes.jsonl``, with ``evidence/`` and ``timings.json`` where there are any; and training folders as
             ``a2m2 pretrain`` and ``a2m2 train`` write them, finished or not: ``train.json`` and ``metrics.jsonl``;
-            and folders of studies as ``a2m2 ablate`` writes them: ``study.json``.
+            folders of studies as ``a2m2 ablate`` writes them: ``study.json``; and folders of explained answers as
+            ``a2m2 recognize --explain`` writes them: ``recognition.json`` with ``evidence/``.
         output: file to write, whole or not at all; ``report.html`` in the first folder when None.
 
     Returns:
@@ -131,17 +136,20 @@ def render(folders: Sequence[Path]) -> str:
     several = len(folders) > 1
     studied = [folder for folder in folders if is_study(folder)]
     trained = [folder for folder in folders if folder not in studied and is_training(folder)]
-    evaluated = [folder for folder in folders if folder not in studied and folder not in trained]
+    answered = [folder for folder in folders if folder not in studied + trained and is_recognition(folder)]
+    evaluated = [folder for folder in folders if folder not in studied + trained + answered]
     studies = read_studies(studied)
+    answers = read_recognitions(answered)
     results = read_results(evaluated) if evaluated or not folders else []
     trainings = read_trainings(trained)
     pages = [
         *(_study_page(study, alone=not several) for study in studies),
+        *(_answers_page(some) for some in answers),
         *(_run_page(result, alone=not several) for result in results),
     ]
     template = _environment().get_template("page.html")
     return template.render(
-        title=_title(studies, results, trainings),
+        title=_title(studies, answers, results, trainings),
         several=several,
         pages=pages,
         tables=side_by_side(results),
@@ -151,12 +159,24 @@ def render(folders: Sequence[Path]) -> str:
     )
 
 
-def _title(studies: Sequence[Study], results: Sequence[Results], trainings: Sequence[Training]) -> str:
+def _title(
+    studies: Sequence[Study],
+    answers: Sequence[Recognitions],
+    results: Sequence[Results],
+    trainings: Sequence[Training],
+) -> str:
     """What the page is about: the one thing it shows, or how many of each kind."""
-    kinds = ((studies, "study", "studies"), (results, "evaluation", None), (trainings, "training", None))
+    kinds = (
+        (studies, "study", "studies"),
+        (answers, "set of answers", "sets of answers"),
+        (results, "evaluation", None),
+        (trainings, "training", None),
+    )
     counts = [counted(len(members), noun, plural) for members, noun, plural in kinds if members]
-    if len(studies) + len(results) + len(trainings) > 1:
+    if sum(len(members) for members, _, _ in kinds) > 1:
         return listed(counts) + (" side by side" if len(counts) == 1 else "")
+    if answers:
+        return _ANSWERS
     if studies:
         return studies[0].record.title
     if results:
@@ -167,6 +187,10 @@ def _title(studies: Sequence[Study], results: Sequence[Results], trainings: Sequ
 def _study_page(study: Study, *, alone: bool) -> Page[Study]:
     name = study.record.title if alone else f"{study.label}: {study.record.title}"
     return Page(study.anchor, name, "", _built(STUDY_SECTIONS, study))
+
+
+def _answers_page(answers: Recognitions) -> Page[Recognitions]:
+    return Page(answers.anchor, f"{_ANSWERS} ({answers.label})", "", _built(ANSWER_SECTIONS, answers))
 
 
 def _run_page(results: Results, *, alone: bool) -> Page[Results]:

@@ -48,13 +48,17 @@ class ListedLink:
 
 @dataclass(frozen=True)
 class Picture:
-    """One record: who was compared with whom, what came out, and the drawing."""
+    """One record: who was compared with whom, what came out, and the drawing.
+
+    Where nobody knows what the query shows, ``known`` is False and nothing is right or wrong.
+    """
 
     method: str
     episode: int
     query: FilmStrip
     support: FilmStrip
     predicted: str
+    known: bool
     right: bool
     same_class: bool
     score: str
@@ -76,7 +80,7 @@ class Pictures:
 
 def pictures(results: Results) -> Pictures | None:
     """Pictures of one run; None when it kept no evidence."""
-    drawn = [_picture(evidence) for evidence in results.evidence]
+    drawn = [draw_picture(evidence) for evidence in results.evidence]
     if not drawn:
         return None
     return Pictures(
@@ -86,7 +90,8 @@ def pictures(results: Results) -> Pictures | None:
     )
 
 
-def _picture(evidence: Evidence) -> Picture:
+def draw_picture(evidence: Evidence) -> Picture:
+    """The picture of one record."""
     record = evidence.record
     links, groups = find_links(record)
     thumbnails = (
@@ -99,6 +104,7 @@ def _picture(evidence: Evidence) -> Picture:
         query=record.query,
         support=record.support,
         predicted=record.predicted,
+        known=bool(record.query.class_name),
         right=record.predicted == record.query.class_name,
         same_class=record.support.class_name == record.query.class_name,
         score=f"{record.score:.2f}",

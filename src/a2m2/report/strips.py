@@ -104,7 +104,7 @@ def draw_alignment(
     height = query.height + LINKS_HEIGHT + support.height
     support = replace(support, edge=height)
     label = (
-        f"Film strip of a query of {record.query.class_name} above one of a support "
+        f"Film strip of {_query_in_words(record.query)} above one of a support "
         f"of {record.support.class_name}, joined by {counted(len(links), 'link')}; a list follows."
     )
     return element(
@@ -117,6 +117,11 @@ def draw_alignment(
         aria_label=label,
         viewBox=f"-2 0 {WIDTH + 4:.0f} {number(height)}",
     )
+
+
+def _query_in_words(strip: FilmStrip) -> str:
+    """A query of some class, or, where nobody knows its class, the video."""
+    return f"a query of {strip.class_name}" if strip.class_name else f"the clip {strip.video}"
 
 
 def _draw_side(side: _Side, hues: dict[str, int]) -> Markup:

@@ -1,0 +1,110 @@
+"""From scores to probabilities, and when to answer "unknown": two numbers, calibrated on left-out clips.
+
+Probabilities are softmax(β · score): β, the sharpness, is the one under which the left-out clips' own classes are
+likeliest. The threshold lies where a clip of an enrolled class and one of a class that is not enrolled are refused and
+let in equally often, as far as the left-out scores tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import brentq
+from scipy.special import softmax
+
+DEFAULT_SHARPNESS = 12.5
+DEFAULT_THRESHOLD = 0.2
+
+_SHARPNESS_RANGE = (1e-3, 1e3)
+_FEWEST = 4
+"""Scores on either side below which a threshold is not calibrated."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How scores become probabilities and refusals.
+
+    Attributes:
+        sharpness: β, factor of the scores in the softmax.
+        threshold: best scores below it are answered "unknown".
+        calibrated: whether both come from left-out clips; else they are the shipped defaults.
+    """
+
+    sharpness: float
+    threshold: float
+    calibrated: bool
+
+
+def default_confidence(temperature: float) -> Confidence:
+    """The shipped defaults for scores of temperature τ, which are τ times as large as 1 − EMD."""
+    return Confidence(DEFAULT_SHARPNESS / temperature, DEFAULT_THRESHOLD * temperature, calibrated=False)
+
+
+def probabilities(
+    scores: Float[np.ndarray, "clip class"], sharpness: float
+) -> Float[np.ndarray, "clip class"]:
+    """softmax(β · score) over the classes."""
+    chances: Float[np.ndarray, "clip class"] = softmax(sharpness * scores, axis=1)
+    return chances
+
+
+def fit_sharpness(scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "clip"]) -> float:
+    """β that makes the labels likeliest, with targets smoothed as Platt does (1999).
+
+    Of n clips each counts as (n + 1)/(n + 2) of its own class, the rest spread over the other classes: without that a
+    handful of clips that are all right would claim certainty. The negative log-likelihood is convex in β, so its slope
+    has one root; outside 0.001 … 1000 the nearer end is taken. Expects a clip and two classes.
+    """
+    num_clips, num_classes = scores.shape
+    own = (num_clips + 1) / (num_clips + 2)
+    targets = np.full(scores.shape, (1 - own) / (num_classes - 1))
+    targets[np.arange(num_clips), labels] = own
+    wanted = float((targets * scores).sum())
+
+    def slope(log_sharpness: float) -> float:
+        return float((probabilities(scores, np.exp(log_sharpness)) * scores).sum()) - wanted
+
+    low, high = np.log(_SHARPNESS_RANGE)
+    if slope(low) >= 0:
+        return _SHARPNESS_RANGE[0]
+    if slope(high) <= 0:
+        return _SHARPNESS_RANGE[1]
+    return float(np.exp(brentq(slope, low, high, xtol=1e-10)))
+
+
+def fit_threshold(known: Float[np.ndarray, "known"], unknown: Float[np.ndarray, "unknown"]) -> float:
+    """The score with equal shares of two normal distributions beyond it: known ones below, unknown ones above.
+
+        (μ_known · σ_unknown + μ_unknown · σ_known) / (σ_known + σ_unknown)
+
+    Two means and two spreads are about what a handful of scores can tell; counting errors is not (our choice).
+    """
+    spread_known, spread_unknown = float(known.std()), float(unknown.std())
+    total = spread_known + spread_unknown
+    if total == 0:
+        return float(known.mean() + unknown.mean()) / 2
+    return float(known.mean() * spread_unknown + unknown.mean() * spread_known) / total
+
+
+def calibrate(
+    scores: Float[np.ndarray, "clip class"],
+    labels: Int[np.ndarray, "clip"],
+    known: Float[np.ndarray, "known"],
+    unknown: Float[np.ndarray, "unknown"],
+    *,
+    temperature: float,
+) -> Confidence:
+    """Sharpness and threshold from left-out clips, or the defaults where there are too few.
+
+    Args:
+        scores: of clips that could be left out, for every class.
+        labels: their classes.
+        known: their best scores.
+        unknown: best scores of clips whose class was left out.
+        temperature: τ of the scores, for the defaults.
+    """
+    if min(len(known), len(unknown)) < _FEWEST:
+        return default_confidence(temperature)
+    return Confidence(fit_sharpness(scores, labels), fit_threshold(known, unknown), calibrated=True)

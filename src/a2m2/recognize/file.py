@@ -1,0 +1,200 @@
+"""A recogniser on disk: one safetensors file with everything it knows. Reading it runs no code.
+
+A trained network lies in the file whole. A frozen backbone is named, with the digest of its weights: it is opened
+again and compared. The filter bank has no weights. A checksum covers every tensor and all metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from a2m2.checks import nearest_path
+from a2m2.errors import ConfigError, WeightsError
+from a2m2.eval.describe import Fit, scales_of
+from a2m2.methods import METHODS
+from a2m2.moments import candidate_windows
+from a2m2.networks import build_network
+from a2m2.nn import build_backbone, load_backbone
+from a2m2.nn.digest import tensors_digest
+from a2m2.recognize.confidence import Confidence
+from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
+from a2m2.recognize.enrolled import Enrolled
+from a2m2.recognize.origin import Origin
+from a2m2.recognize.report import LeaveOneOut
+from a2m2.recognize.supports import SupportClip, pack_bytes, unpack_bytes
+from a2m2.structures import Descriptors
+from a2m2.train_settings import NetworkSettings
+from a2m2.versions import versions
+from a2m2.weights import SavedNetwork, fill, network_digest, read_tensors, write_tensors
+
+FORMAT = "a2m2-recognizer-1"
+_ENCODER = "encoder."
+"""Begins the names of the encoder's tensors."""
+CURE = "copy it again, or enrol anew with 'a2m2 enrol'"
+
+
+def save_enrolled(path: Path, enrolled: Enrolled) -> None:
+    """Write a recogniser, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written; an earlier one is left as it was.
+    """
+    encoder = enrolled.encoder
+    tensors = _support_tensors(enrolled)
+    tensors |= {f"{_ENCODER}{name}": tensor for name, tensor in encoder.tensors().items()}
+    header = {
+        "origin": asdict(encoder.origin),
+        "settings": encoder.settings.model_dump(mode="json"),
+        "architecture": encoder.architecture,
+        "weights_digest": encoder.digest,
+        "provenance": dict(encoder.provenance),
+        "order_prior": enrolled.order_prior,
+        "confidence": asdict(enrolled.confidence),
+        "report": asdict(enrolled.report),
+        "blocks": list(enrolled.descriptors.blocks),
+        "supports": [
+            {"name": support.name, "label": support.label, "digest": support.digest}
+            for support in enrolled.supports
+        ],
+        "versions": versions(),
+    }
+    text = json.dumps(header, ensure_ascii=False)
+    metadata = {"format": FORMAT, "header": text, "checksum": tensors_digest(tensors, {"header": text})}
+    write_tensors(path, tensors, metadata)
+
+
+def load_enrolled(path: Path) -> Enrolled:
+    """Read a recogniser.
+
+    Raises:
+        WeightsError: nothing there, damaged, changed, not one of ours, or a backbone that is not to be had.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no recogniser {path}; {nearest_path(path) or 'make one with a2m2 enrol'}")
+    metadata, read = read_tensors(path, cure=CURE)
+    # Copied to where torch puts tensors itself: the last bits of a product depend on the place in memory.
+    tensors = {name: tensor.clone() for name, tensor in read.items()}
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} is not a recogniser (format {metadata.get('format')!r}, expected {FORMAT!r}); make one with "
+            "'a2m2 enrol'"
+        )
+    text = metadata.get("header", "")
+    if metadata.get("checksum") != tensors_digest(tensors, {"header": text}):
+        raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {CURE}")
+    try:
+        return _enrolled(path, json.loads(text), tensors)
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise WeightsError(f"{path} cannot be used ({reason}); {CURE}") from None
+
+
+def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enrolled:
+    origin = TypeAdapter(Origin).validate_python(header["origin"])
+    settings = NetworkSettings.build(header["settings"], source=str(path))
+    if settings.method not in METHODS:
+        # The name of a function elsewhere would be imported: a file must not be able to ask for that.
+        raise ValueError(f"method {settings.method!r} is not one of this package")
+    encoder = _encoder(path, origin, settings, header, tensors)
+    descriptors = _descriptors(encoder, tensors, tuple(header["blocks"]))
+    enrolled = Enrolled(
+        encoder=encoder,
+        matcher=encoder.matcher(float(header["order_prior"])),
+        order_prior=float(header["order_prior"]),
+        supports=_supports(header["supports"], tensors),
+        descriptors=descriptors,
+        confidence=TypeAdapter(Confidence).validate_python(header["confidence"]),
+        report=TypeAdapter(LeaveOneOut).validate_python(header["report"]),
+    )
+    if len(enrolled.supports) != len(descriptors):
+        raise ValueError(f"{len(enrolled.supports)} clips with descriptors of {len(descriptors)}")
+    return enrolled
+
+
+def _encoder(
+    path: Path,
+    origin: Origin,
+    settings: NetworkSettings,
+    header: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> ClipEncoder:
+    weights = {
+        name.removeprefix(_ENCODER): tensor for name, tensor in tensors.items() if name.startswith(_ENCODER)
+    }
+    if origin.kind == "weights":
+        network = build_network(settings, backbone=build_backbone(header["architecture"]))
+        fill(network, weights, source=str(path))
+        digest = network_digest(weights, settings)
+        return TrainedEncoder(
+            SavedNetwork(path, network.eval(), settings, header["provenance"], digest), origin
+        )
+    backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
+    encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))
+    if encoder.digest != header["weights_digest"]:
+        raise WeightsError(
+            f"{path} was made with {origin.name} of weights {header['weights_digest']}, but what is there now has "
+            f"weights {encoder.digest}; get the former back, or enrol anew with 'a2m2 enrol'"
+        )
+    return encoder
+
+
+def _support_tensors(enrolled: Enrolled) -> dict[str, Tensor]:
+    descriptors, supports = enrolled.descriptors, enrolled.supports
+    packed = [pack_bytes(support.thumbnails) for support in supports]
+    return {
+        "supports.values": descriptors.values,
+        "supports.spans": descriptors.spans,
+        "supports.energy": descriptors.energy,
+        "supports.frame_seconds": torch.tensor(
+            [support.frame_seconds for support in supports], dtype=torch.float64
+        ),
+        "supports.duration_seconds": torch.tensor(
+            [support.duration_seconds for support in supports], dtype=torch.float64
+        ),
+        "thumbnails.bytes": torch.cat([data for data, _ in packed]),
+        "thumbnails.lengths": torch.stack([lengths for _, lengths in packed]),
+    }
+
+
+def _descriptors(encoder: ClipEncoder, tensors: Mapping[str, Tensor], blocks: tuple[int, ...]) -> Descriptors:
+    windows, scale = candidate_windows(encoder.video.num_frames, scales_of(encoder.settings.m2))
+    return Descriptors(
+        values=tensors["supports.values"],
+        spans=tensors["supports.spans"],
+        windows=windows,
+        scale=scale,
+        energy=tensors["supports.energy"],
+        mean=encoder.mean,
+        blocks=blocks,
+    )
+
+
+def _supports(entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> tuple[SupportClip, ...]:
+    lengths = tensors["thumbnails.lengths"]
+    pictures = tensors["thumbnails.bytes"].split(lengths.sum(1).tolist())
+    return tuple(
+        SupportClip(
+            name=entry["name"],
+            label=entry["label"],
+            digest=entry["digest"],
+            frame_seconds=tuple(seconds.tolist()),
+            duration_seconds=float(duration),
+            thumbnails=unpack_bytes(data, length),
+        )
+        for entry, seconds, duration, data, length in zip(
+            entries,
+            tensors["supports.frame_seconds"],
+            tensors["supports.duration_seconds"],
+            pictures,
+            lengths,
+            strict=True,
+        )
+    )
