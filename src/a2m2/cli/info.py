@@ -69,9 +69,7 @@ def _recogniser(path: Path) -> None:
 
     recognizer = Recognizer.load(path)
     print_report(recognizer.report_)
-    typer.echo(
-        f"seen with {recognizer.enrolled_.encoder.description}, weights {recognizer.enrolled_.encoder.digest}"
-    )
+    typer.echo(f"seen with {recognizer.enrolled_.encoder.description}")
 
 
 def _results(folder: Path) -> None:

@@ -88,7 +88,9 @@ class FrozenEncoder(ClipEncoder):
         self.mean = self.fit.mean
         self.digest = backbone.digest()
         stages = " and ".join(map(str, settings.m2.stages))
-        self.description = f"{settings.backbone.source}, stage {stages}, fitted on the enrolled clips"
+        self.description = (
+            f"{settings.backbone.source}, weights {self.digest}, stage {stages}, fitted on the enrolled clips"
+        )
 
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         m2 = self.settings.m2

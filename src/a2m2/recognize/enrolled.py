@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -120,23 +121,11 @@ def enrol(
     labels = _label_indices(supports, classes)
     contents = [support.digest for support in supports]
     choosing = choose and len(classes) > 1 and bool(np.bincount(labels).min() >= FEWEST_TO_CHOOSE)
-    trials: list[_Trial] = []
-    for encoder, descriptors in encoders:
-        for order_prior in encoder.order_priors:
-            table = pair_scores(
-                encoder.matcher(order_prior),
-                descriptors,
-                num_threads=num_threads,
-                progress=None if progress is None else _named(progress, f"setting {len(trials) + 1}"),
-            )
-            scores = left_out_scores(table, labels, contents, num_classes=len(classes))
-            trials.append(_Trial(encoder, descriptors, order_prior, scores, accuracy(scores, labels)))
-            if not choosing:
-                break
-        if not choosing:
-            break
+    progress = _quiet if progress is None else progress
+    trials = _trials(encoders, labels, contents, num_threads=num_threads, progress=progress)
+    tried = list(trials if choosing else islice(trials, 1))
     # The first of the best: the standing settings, unless others are strictly better.
-    best = max(trials, key=lambda trial: trial.accuracy or 0.0)
+    best = max(tried, key=lambda trial: trial.accuracy or 0.0)
     tested = can_be_left_out(best.scores)
     known, unknown = known_and_unknown(best.scores, labels)
     matcher = best.encoder.matcher(best.order_prior)
@@ -150,7 +139,7 @@ def enrol(
         classes=classes,
         confidence=confidence,
         setting=_in_words(best),
-        settings_tried=len(trials),
+        settings_tried=len(tried),
     )
     return Enrolled(
         encoder=best.encoder,
@@ -173,11 +162,34 @@ def _label_indices(supports: Sequence[SupportClip], classes: Sequence[Label]) ->
     return np.array([position[support.label] for support in supports], dtype=np.int64)
 
 
+def _trials(
+    encoders: Iterable[tuple[ClipEncoder, Descriptors]],
+    labels: Int[np.ndarray, "support"],
+    contents: Sequence[str],
+    *,
+    num_threads: int,
+    progress: Progress,
+) -> Iterator[_Trial]:
+    """Every setting in turn, the standing one first; computed when it is asked for."""
+    settings = (
+        (encoder, described, prior) for encoder, described in encoders for prior in encoder.order_priors
+    )
+    for number, (encoder, descriptors, order_prior) in enumerate(settings, 1):
+        table = pair_scores(
+            encoder.matcher(order_prior),
+            descriptors,
+            num_threads=num_threads,
+            progress=partial(progress, f"setting {number}"),
+        )
+        scores = left_out_scores(table, labels, contents, num_classes=int(labels.max()) + 1)
+        yield _Trial(encoder, descriptors, order_prior, scores, accuracy(scores, labels))
+
+
 def _in_words(trial: _Trial) -> str:
     stages = " and ".join(map(str, trial.encoder.settings.m2.stages))
     prior = f"order prior {trial.order_prior:g}" if trial.order_prior else "no order prior"
     return f"stage {stages}, {prior}"
 
 
-def _named(progress: Progress, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
+def _quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""

@@ -18,8 +18,6 @@ from a2m2.recognize.supports import SupportClip
 from a2m2.records import EvidenceRecord, FilmStrip
 from a2m2.structures import Clip, Descriptors, Match
 
-METHOD = "a2m2_net"
-
 
 @dataclass(frozen=True)
 class Explanation:
@@ -85,7 +83,7 @@ def explain(
     query_files = _file_names(f"query{number:03d}", len(clip.frames))
     support_files = _file_names(f"support{column:03d}", len(support.thumbnails))
     evidence = EvidenceRecord(
-        method=METHOD,
+        method=enrolled.encoder.settings.method,
         episode=number,
         query=_strip(
             recognition.clip,
