@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from a2m2.synth import VERSION, SynthConfig, definitions_digest, draw_classes, make_clip
-from a2m2.synth.dataset import CRF
+from a2m2.synth.clip import CRF
 from a2m2.synth.v1 import V1_DEFINITIONS, V1_REFERENCE, V1_SEED, V1_VIDEO_LIBRARIES, array_digest
 from a2m2.video import write_clip
 

@@ -34,7 +34,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from a2m2.synth import ClassDefinition, SynthConfig, draw_classes, make_clip
+from a2m2.synth import ClassDefinition, SynthClip, SynthConfig, draw_classes, make_clip
 
 NUM_SEGMENTS = 8
 BOUND_OVERALL, BOUND_AT_INDEX, BOUND_BACKBONE = 1.5, 2.0, 28.0
@@ -95,6 +95,7 @@ def render_frames(config: SynthConfig, classes: list[ClassDefinition], clips: ra
         rendered = []
         for index in clips:
             clip = make_clip(config, definition, index)
+            assert isinstance(clip, SynthClip)  # the style is plain
             rendered.append(clip.frames(wanted))
             scene = clip.scene
             seen = (

@@ -11,12 +11,12 @@ files, at timing 0, 0.5 and 1, over the same episodes. Interrupted, the same com
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from a2m2.bench.lists import write_list
 from a2m2.bench.study_tables import short_table, tables
 from a2m2.bench.study_tests import Tester, choose_order_prior
 from a2m2.bench.tables import insert
@@ -75,22 +75,16 @@ def render_clips(
     for stratum in STRATA:
         for timing in TIMINGS:
             places = [out / f"{stratum}-base", out / f"{stratum}-timing-{timing:g}"]
-            _write_list(out / f"{stratum}-{timing:g}.csv", places)
+            write_list(out / f"{stratum}-{timing:g}.csv", _clips(places), class_name=_named_by_stratum)
 
 
-def _write_list(path: Path, folders: Sequence[Path]) -> None:
-    """A manifest of several folders; a class is called by its stratum too, since both strata may know its name."""
-    rows = [
-        (
-            clip.relative_to(path.parent).as_posix(),
-            f"{folder.name.split('-')[0]}: {clip.parts[-2]}",
-            clip.parts[-3],
-        )
-        for folder in folders
-        for clip in sorted(folder.glob("*/*/*.mp4"))
-    ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("path", "class", "split"), *rows])
+def _clips(folders: Sequence[Path]) -> list[Path]:
+    return [clip for folder in folders for clip in sorted(folder.glob("*/*/*.mp4"))]
+
+
+def _named_by_stratum(clip: Path) -> str:
+    """A class is called by its stratum too, since both strata may know its name."""
+    return f"{clip.parts[-4].split('-')[0]}: {clip.parts[-2]}"
 
 
 def jobs(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from a2m2.errors import WeightsError
+from a2m2.weights import MOTION_SMALL
 
 MOTION_FILTERS = "motion-filters"
 
@@ -24,17 +24,8 @@ class Origin:
     name: str
 
 
-DEFAULT_ORIGIN = Origin("backbone", MOTION_FILTERS)
+DEFAULT_ORIGIN = Origin("weights", MOTION_SMALL)
 """What is used when nothing is named; works without any download."""
-
-SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights"
-"""Folder of the networks that come with the package, as ``NAME.safetensors``."""
-
-
-def find_weights(name: str | Path) -> Path:
-    """The shipped network called ``name`` if there is one, else the path itself."""
-    shipped = SHIPPED_WEIGHTS / f"{name}.safetensors"
-    return shipped if str(name) == shipped.stem and shipped.is_file() else Path(name)
 
 
 def check_origin(weights: str | None, backbone: str | None) -> Origin:

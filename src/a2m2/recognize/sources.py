@@ -11,7 +11,7 @@ from a2m2.eval.maps import ClipMaps, MapBank
 from a2m2.eval.trained import is_described, load_descriptors, store_descriptors
 from a2m2.nn import Backbone, load_backbone
 from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
-from a2m2.recognize.origin import MOTION_FILTERS, Origin, find_weights
+from a2m2.recognize.origin import MOTION_FILTERS, Origin
 from a2m2.settings import A2Settings, BackboneSettings, M2Settings, Stage, VideoSettings
 from a2m2.structures import Clip, Descriptors
 from a2m2.train_settings import NetworkSettings
@@ -130,7 +130,7 @@ def open_source(origin: Origin, *, num_frames: int, size: int, store: FeatureSto
         ConfigError: a network with another matcher than A².
     """
     if origin.kind == "weights":
-        return TrainedSource(TrainedEncoder(load_network(find_weights(origin.name)), origin), store)
+        return TrainedSource(TrainedEncoder(load_network(origin.name), origin), store)
     choices = frozen_settings(origin.name, num_frames=num_frames, size=size)
     stages = dict.fromkeys(stage for settings in choices for stage in settings.m2.stages)
     return FrozenSource(load_backbone(origin.name, stages=tuple(stages)), choices, store)

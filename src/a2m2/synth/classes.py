@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from a2m2.synth.draws import Draws
+from a2m2.synth.figure_classes import draw_figure_class, figure_family
 from a2m2.synth.primitives import PRIMITIVES, is_permutable
 from a2m2.synth.settings import Split, Stratum
 
@@ -30,7 +31,7 @@ SEQUENCE_LENGTH = 3
 _SET_SIZES = (3, 2, 3, 4)
 _NUM_CANDIDATES = 64
 
-_JOIN: dict[Stratum, str] = {"sets": "+", "sequences": "-"}
+_JOIN: dict[Stratum, str] = {"sets": "+", "sequences": "-", "figures": "-"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,16 @@ def draw_classes(stratum: Stratum, seed: int) -> tuple[ClassDefinition, ...]:
     """The hundred classes of a stratum: 64 of train, 12 of val, 24 of test."""
     draws = Draws("classes", stratum, seed)
     taken: set[frozenset[str]] = set()
+    figures: set[frozenset[frozenset[str]]] = set()
     by_split: dict[Split, list[ClassDefinition]] = {}
     # The test classes come first: they have the free choice of combinations.
     for split in ("test", "val", "train"):
+        if stratum == "figures":
+            by_split[split] = [
+                ClassDefinition(stratum, split, names)
+                for names in _draw_figures(draws, SPLIT_SIZES[split], figures)
+            ]
+            continue
         if stratum == "sets":
             sizes = [_SET_SIZES[i % len(_SET_SIZES)] for i in range(SPLIT_SIZES[split])]
         else:
@@ -80,6 +88,12 @@ def family_key(names: Iterable[str]) -> frozenset[frozenset[str]]:
     """What permuted and time-reversed twins of a class have in common."""
     kept = frozenset(names)
     return frozenset({kept, backwards_set(kept)})
+
+
+def family_of(definition: ClassDefinition) -> frozenset[frozenset[str]]:
+    """Equal for classes that are permuted or time-reversed twins of each other."""
+    key = figure_family if definition.stratum == "figures" else family_key
+    return key(definition.names)
 
 
 def backwards(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -117,6 +131,18 @@ def _draw_orders(
         used.update(itertools.chain.from_iterable(members))
         taken.update({frozenset(best), backwards_set(best)})
     return orders
+
+
+def _draw_figures(draws: Draws, count: int, taken: set[frozenset[frozenset[str]]]) -> list[tuple[str, ...]]:
+    """Classes of jointed figures whose families are new; they are added to ``taken``."""
+    classes: list[tuple[str, ...]] = []
+    while len(classes) < count:
+        names = draw_figure_class(draws)
+        family = figure_family(names)
+        if family not in taken:
+            taken.add(family)
+            classes.append(names)
+    return classes
 
 
 def _draw_group(draws: Draws, size: int, taken: set[frozenset[str]]) -> tuple[str, ...]:

@@ -29,9 +29,6 @@ VERSION = "synth-v1"
 """Names the generator: it changes whenever the same settings would give other clips."""
 
 MANIFEST = "synth.json"
-CRF = 20
-"""Quality of H.264. Most of what is lost is chroma at half size; 18 doubles the files for 0.3 dB."""
-
 _CLIPS_PER_TASK = 8
 # Settings that say how much of a data set is written, not what it is: a folder may grow in these.
 _EXTENT = frozenset({"clips_per_class", "splits"})
@@ -145,7 +142,9 @@ def _check_same(manifest: Path, content: dict[str, Any]) -> None:
     """Raise if the folder was written with other settings, or holds more clips than asked for."""
     try:
         old = json.loads(manifest.read_text(encoding="utf-8"))
-        there, asked = dict(old["settings"]), dict(content["settings"])
+        # Settings that came later were at their defaults.
+        there = SynthConfig().model_dump(mode="json") | old["settings"]
+        asked = dict(content["settings"])
         version = old["version"]
         fewer = asked["clips_per_class"] < there["clips_per_class"] or not set(there["splits"]) <= set(
             asked["splits"]
@@ -222,7 +221,7 @@ def _write_clips(out: Path, config: SynthConfig, definition: ClassDefinition, in
         folder.mkdir(parents=True, exist_ok=True)
         for index in indices:
             clip = make_clip(config, definition, index)
-            write_clip(folder / f"{_stem(index)}.mp4", clip.frames(), fps=config.fps, crf=CRF)
+            write_clip(folder / f"{_stem(index)}.mp4", clip.frames(), fps=config.fps, crf=clip.crf)
             truth = {
                 "version": VERSION,
                 "stratum": config.stratum,

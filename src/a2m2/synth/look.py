@@ -54,7 +54,7 @@ def draw_look(draws: Draws, num_objects: int, num_frames: int, size: int) -> Loo
     )
     light = draws.uniform(0.0, 2.0 * math.pi)
     return Look(
-        outline=np.stack([_outline(draws) for _ in range(num_objects)]),
+        outline=np.stack([draw_outline(draws) for _ in range(num_objects)]),
         colours=colours,
         pattern=np.stack([_pattern(draws) for _ in range(num_objects)]),
         depth=draws.permutation(num_objects),
@@ -77,7 +77,7 @@ def outline_angles() -> Float[np.ndarray, "point"]:
 _ANGLES = outline_angles()
 
 
-def _outline(draws: Draws) -> Float[np.ndarray, "point"]:
+def draw_outline(draws: Draws) -> Float[np.ndarray, "point"]:
     """A blob, a star or a rounded polygon, mean radius about 1."""
     kind, corners, phase = draws.index(3), 3 + draws.index(3), draws.uniform(0.0, 2.0 * math.pi)
     depth = draws.uniform(0.1, 0.25)

@@ -127,7 +127,7 @@ def _paint_object(
             dx, dy = column + 0.5 - centre_x, row + 0.5 - centre_y
             u, v = (cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius
             rho = math.sqrt(u * u + v * v)
-            coverage = 0.5 + (_outline_at(outline, u, v) - rho) * radius
+            coverage = 0.5 + (outline_at(outline, u, v) - rho) * radius
             if coverage <= 0.0:
                 continue
             coverage = min(coverage, 1.0)
@@ -144,7 +144,7 @@ def _paint_object(
 
 
 @njit(cache=True, nogil=True)
-def _outline_at(outline: np.ndarray, u: float, v: float) -> float:
+def outline_at(outline: np.ndarray, u: float, v: float) -> float:
     """Radius of the outline in the direction (u, v), interpolated in its table."""
     total = abs(u) + abs(v)
     if total == 0.0:

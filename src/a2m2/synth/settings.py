@@ -8,7 +8,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from a2m2.config import Section
 
-Stratum = Literal["sets", "sequences"]
+Stratum = Literal["sets", "sequences", "figures"]
+Style = Literal["plain", "varied", "lines", "hatched", "camouflage"]
 Split = Literal["train", "val", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -18,7 +19,10 @@ class SynthConfig(Section):
     """Everything that fixes a synthetic data set."""
 
     stratum: Stratum = "sets"
-    """what a class is: a set of 2 to 4 sub-actions, or an order of 3 (sets or sequences)"""
+    """what a class is: a set of 2 to 4 sub-actions, an order of 3, or phases of a jointed figure"""
+
+    style: Style = "plain"
+    """how clips look: plain shapes, as varied as can be, or one of the styles that hold something back"""
 
     timing: float = Field(1.0, ge=0.0, le=1.0)
     """how freely sub-actions are placed in time: 0 equal parts, 1 a compact action at a random time"""
@@ -47,9 +51,10 @@ class SynthConfig(Section):
     @field_validator("order")
     @classmethod
     def _order_fits_stratum(cls, order: float, info: ValidationInfo) -> float:
-        if order > 0.0 and info.data.get("stratum") == "sequences":
+        stratum = info.data.get("stratum")
+        if order > 0.0 and stratum != "sets":
             raise ValueError(
-                "a class of the stratum sequences is an order and cannot be permuted; use order 0 or sets"
+                f"a class of the stratum {stratum} is an order and cannot be permuted; use order 0 or sets"
             )
         return order
 

@@ -23,6 +23,7 @@ from a2m2.networks import build_network
 from a2m2.nn import build_backbone
 from a2m2.nn.digest import tensors_digest
 from a2m2.train_settings import NetworkSettings
+from a2m2.weights.shipped import shipped_file, shipped_networks
 
 FORMAT = "a2m2-network-1"
 FILE_NAME = "weights.safetensors"
@@ -76,11 +77,14 @@ def network_digest(tensors: Mapping[str, Tensor], settings: NetworkSettings) -> 
 
 
 def network_file(place: str | Path) -> Path:
-    """The file that ``place`` stands for: itself, or the weights in a training folder.
+    """The file that ``place`` stands for: itself, the weights in a training folder, or a shipped network by its name.
 
     Raises:
         WeightsError: nothing there.
     """
+    shipped = shipped_file(str(place))
+    if shipped is not None:
+        return shipped
     path = Path(place)
     if path.is_dir():
         if not (path / FILE_NAME).is_file():
@@ -90,14 +94,15 @@ def network_file(place: str | Path) -> Path:
             )
         return path / FILE_NAME
     if not path.is_file():
-        raise WeightsError(
-            f"no weights {path}; {nearest_path(path) or 'give a training folder or its weights file'}"
+        cure = nearest_path(path) or (
+            f"give a training folder, its weights file, or a shipped network ({', '.join(shipped_networks())})"
         )
+        raise WeightsError(f"no weights {path}; {cure}")
     return path
 
 
 def load_network(place: str | Path) -> SavedNetwork:
-    """Read a network from a training folder or a file.
+    """Read a network from a training folder or a file, or a shipped one by its name.
 
     Raises:
         WeightsError: nothing there, damaged, not one of ours, or weights that do not fit their settings.

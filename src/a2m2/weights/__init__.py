@@ -1,0 +1,33 @@
+"""Trained networks on disk, and those that come with the package."""
+
+from a2m2.weights.network_file import (
+    FILE_NAME,
+    NetworkFile,
+    SavedNetwork,
+    fill,
+    load_network,
+    network_digest,
+    network_file,
+    read_network,
+    read_tensors,
+    save_network,
+    write_tensors,
+)
+from a2m2.weights.shipped import MOTION_SMALL, shipped_file, shipped_networks
+
+__all__ = [
+    "FILE_NAME",
+    "MOTION_SMALL",
+    "NetworkFile",
+    "SavedNetwork",
+    "fill",
+    "load_network",
+    "network_digest",
+    "network_file",
+    "read_network",
+    "read_tensors",
+    "save_network",
+    "shipped_file",
+    "shipped_networks",
+    "write_tensors",
+]
