@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo study knobs test test-slow lint format check bench clean
+.PHONY: help demo study knobs weights test test-slow lint format check bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ study: $(VENV)/.core  ## train every row of docs/study.md with three seeds and c
 knobs: runs/study/study.json  ## score the networks of the study with every matcher as misalignment grows: docs/knobs.md
 	for grid in knobs-sets knobs-sequences probes; do \
 	  $(BIN)/a2m2 ablate $$grid --out runs/$$grid --cache runs/study/cache --into docs/knobs.md || exit 1; done
+
+weights: $(VENV)/.core  ## train the network that is shipped, on rendered clips alone: about two hours on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m a2m2.bench.shipped --out runs/weights --into src/a2m2/weights
 
 runs/study/study.json: $(VENV)/.core
 	$(BIN)/python -m a2m2.bench.study --out runs/study

@@ -21,5 +21,14 @@ def squares(
 
 
 def small(cache: Path, **changes: object) -> Recognizer:
-    """A recogniser of four 48-pixel frames."""
-    return Recognizer(**{"num_frames": 4, "size": 48, "cache": str(cache), "num_threads": 1, **changes})
+    """A recogniser that sees four 48-pixel frames with motion filters."""
+    return Recognizer(
+        **{
+            "backbone": "motion-filters",
+            "num_frames": 4,
+            "size": 48,
+            "cache": str(cache),
+            "num_threads": 1,
+            **changes,
+        }
+    )

@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fast(cache: Path) -> tuple[object, ...]:
-    return ("--frames", "4", "--size", "48", "--cache", cache)
+    return ("--backbone", "motion-filters", "--frames", "4", "--size", "48", "--cache", cache)
 
 
 def test_from_a_folder_to_answers(
@@ -147,7 +147,7 @@ def test_dry_run_and_wrong_places(
     assert call(monkeypatch, "enrol", data, "-o", actions, "--dry-run") == 0
     printed = capsys.readouterr().out
     assert f"would enrol 9 clips of 3 classes from {data}" in printed
-    assert "seen with motion-filters, weights " in printed
+    assert "seen with motion-small, trained a2m2_net, weights " in printed
     assert not actions.exists()
     (tmp_path / "empty").mkdir()
     cases: list[tuple[tuple[object, ...], str]] = [
@@ -155,6 +155,7 @@ def test_dry_run_and_wrong_places(
         (("enrol", tmp_path / "none", "-o", actions), "no folder or manifest"),
         (("enrol", data, "-o", actions, "--weights", "a", "--backbone", "b"), "name one"),
         (("enrol", data, "-o", tmp_path, *fast), "it is a folder"),
+        (("enrol", data, "-o", actions, "--size", "48"), "--frames and --size are for --backbone"),
         (("recognize", tmp_path / "none.a2m2", "a.mp4"), "no recogniser"),
         (("recognize", actions, "a.mp4", "--json", "--csv"), "exclude each other"),
     ]

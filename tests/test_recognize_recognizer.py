@@ -141,7 +141,7 @@ def test_adding_and_removing_is_fitting_anew(
     kind: str, cache: Path, weights: Path, queries: list[np.ndarray]
 ) -> None:
     def make() -> Recognizer:
-        return small(cache) if kind == "backbone" else small(cache, weights=str(weights))
+        return small(cache) if kind == "backbone" else small(cache, weights=str(weights), backbone=None)
 
     clips, labels = squares()
     whole = make().fit(clips, labels)

@@ -221,7 +221,10 @@ def test_missing_files_are_named(saved: Path, tmp_path: Path) -> None:
         WeightsError, match=r"no weights .*wieghts\.safetensors; did you mean .*weights\.safetensors\?"
     ):
         load_network(saved.parent / "wieghts.safetensors")
-    with pytest.raises(WeightsError, match=r"no weights .*none; give a training folder or its weights file"):
+    with pytest.raises(
+        WeightsError,
+        match=r"no weights .*none; give a training folder, its weights file, or a shipped network \(motion-small\)",
+    ):
         load_network(tmp_path / "none")
     assert network_file(saved) == network_file(saved.parent) == saved
 

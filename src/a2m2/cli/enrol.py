@@ -26,7 +26,8 @@ def enrol(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="See with a trained network: a training folder, or a weights file.", show_default=False
+            help="See with a trained network: its folder or file, or a shipped one. [default: motion-small]",
+            show_default=False,
         ),
     ] = None,
     backbone: Annotated[
@@ -36,8 +37,18 @@ def enrol(
             show_default=False,
         ),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each clip (backbone).")] = 8,
-    size: Annotated[int, typer.Option(min=8, help="Side of the frames in pixels (backbone).")] = 224,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames sampled from each clip, for --backbone. [default: 8]", show_default=False
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Side of the frames in pixels, for --backbone. [default: 224]", show_default=False
+        ),
+    ] = None,
     choose: Annotated[
         bool, typer.Option("--choose/--no-choose", help="Choose settings, given 3 clips a class.")
     ] = True,
@@ -51,7 +62,7 @@ def enrol(
     """Make a recogniser from a folder of labelled clips, and say how well it knows them.
 
     One clip a class is enough, five are better. No training and no GPU are needed: without --weights and --backbone it
-    sees with motion filters, which ask for no download. Every clip is then recognised from the others; classes that
+    sees with the small network that comes with the package. Every clip is then recognised from the others; classes that
     are confused and clips that look mislabelled are named.
 
     Examples:
@@ -68,14 +79,19 @@ def enrol(
     """
     from a2m2.cli.recognition_output import print_report
     from a2m2.data import load_dataset
+    from a2m2.errors import ConfigError
     from a2m2.recognize import Recognizer
 
+    if backbone is None and (frames is not None or size is not None):
+        raise ConfigError(
+            "--frames and --size are for --backbone; a trained network has those of its training"
+        )
     dataset = load_dataset(folder)
     recognizer = Recognizer(
         weights=weights,
         backbone=backbone,
-        num_frames=frames,
-        size=size,
+        num_frames=frames or 8,
+        size=size or 224,
         choose=choose,
         cache=cache,
         num_threads=threads,

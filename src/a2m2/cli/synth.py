@@ -16,7 +16,14 @@ def synth(
         Path, typer.Argument(help="Folder to write SPLIT/CLASS/clip.mp4 into.", show_default=False)
     ],
     stratum: Annotated[
-        str | None, typer.Option(help="sets or sequences. [default: sets]", show_default=False)
+        str | None, typer.Option(help="sets, sequences or figures. [default: sets]", show_default=False)
+    ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            help="plain, varied, lines, hatched or camouflage: how clips look. [default: plain]",
+            show_default=False,
+        ),
     ] = None,
     timing: Annotated[
         float | None,
@@ -38,14 +45,17 @@ def synth(
 ) -> None:
     """Render synthetic action videos with ground truth: H.264 clips and the spans of their sub-actions.
 
-    100 classes in train, val and test with disjoint definitions. Appearance says nothing about the class; only
-    motion does. Interrupted, the same command goes on where it stopped.
+    100 classes in train, val and test with disjoint definitions: sets or orders of motions of simple shapes, or phases
+    of jointed bodies, hands and arms. Appearance says nothing about the class; only motion does. Interrupted, the same
+    command goes on where it stopped.
 
     Examples:
 
         a2m2 synth data/sequences --stratum sequences --timing 1
 
         a2m2 synth data/sets --stratum sets --timing 1 --order 1 --clips 20 --split train --split test
+
+        a2m2 synth data/figures --stratum figures --style varied --split test
     """
     from a2m2.config import load
     from a2m2.synth import SynthConfig, generate, plan
@@ -57,6 +67,7 @@ def synth(
             *as_overrides(
                 "",
                 stratum=stratum,
+                style=style,
                 timing=timing,
                 order=order,
                 clips_per_class=clips,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -123,7 +124,9 @@ class TrainedEncoder(ClipEncoder):
         self.mean = saved.network.encoder.mean
         self.architecture = saved.network.encoder.backbone.architecture()
         self.provenance = saved.provenance
-        self.description = f"trained {saved.settings.method}, weights {saved.digest}"
+        self.description = (
+            f"{Path(origin.name).name}, trained {saved.settings.method}, weights {saved.digest}"
+        )
         matcher = saved.network.matcher
         named = saved.settings.method in METHODS
         if not named or not isinstance(matcher, A2Matcher) or not matcher.mean_of_pairs:

@@ -55,7 +55,7 @@ class Recognizer(Estimator):
 
     Example::
 
-        recognizer = Recognizer.from_backbone("motion-filters")
+        recognizer = Recognizer()
         recognizer.fit(["jump/1.mp4", "jump/2.mp4", "wave/1.mp4", "wave/2.mp4"], ["jump", "jump", "wave", "wave"])
         recognizer.predict(["new.mp4"], reject_unknown=True)
     """
