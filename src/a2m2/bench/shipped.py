@@ -20,10 +20,13 @@ from a2m2.bench.lists import write_list
 from a2m2.checks import atomic_path
 from a2m2.config import load
 from a2m2.progress import Progress, show_progress
-from a2m2.synth import SynthConfig, draw_classes, family_of, generate
+from a2m2.synth import ClassDefinition, SynthConfig, draw_classes, family_of, generate
 from a2m2.train.jobs import TrainJob, run_jobs
 from a2m2.train_settings import TrainSettings
 from a2m2.weights import FILE_NAME, MOTION_SMALL
+
+PRETRAINING_SIDE = 48
+"""Px: twice as many steps in the same time; the episodes then get the configuration's side."""
 
 HELD_OUT_SEED = 1
 """Seed of synth-v1, whose validation and test classes stay unseen."""
@@ -89,16 +92,22 @@ def render(out: Path, *, clips: float, num_workers: int, progress: Progress) -> 
     return path
 
 
+def classes_of(portion: Portion) -> list[ClassDefinition]:
+    """The classes of a portion; training classes of held-out families are left out."""
+    stratum = portion.config.stratum
+    held_out = {family_of(c) for c in draw_classes(stratum, HELD_OUT_SEED) if c.split != "train"}
+    return [
+        definition
+        for definition in draw_classes(stratum, portion.config.seed)
+        if definition.split in portion.config.splits
+        and (definition.split != "train" or family_of(definition) not in held_out)
+    ]
+
+
 def _clips(out: Path, parts: Sequence[Portion]) -> Iterator[Path]:
-    """Every clip; training classes of held-out families are left out."""
     for portion in parts:
-        stratum = portion.config.stratum
-        held_out = {family_of(c) for c in draw_classes(stratum, HELD_OUT_SEED) if c.split != "train"}
-        for definition in draw_classes(stratum, portion.config.seed):
-            (split,) = portion.config.splits
-            if definition.split != split or (split == "train" and family_of(definition) in held_out):
-                continue
-            yield from sorted((out / portion.name / split / definition.name).glob("*.mp4"))
+        for definition in classes_of(portion):
+            yield from sorted((out / portion.name / definition.split / definition.name).glob("*.mp4"))
 
 
 def _named_by_stratum(clip: Path) -> str:
@@ -108,12 +117,16 @@ def _named_by_stratum(clip: Path) -> str:
 
 def train(clips: Path, out: Path, *, config: Path, overrides: Sequence[str], progress: Progress) -> Path:
     """Both stages; returns the folder of the trained network."""
-    settings = load(TrainSettings, config, list(overrides), data=str(clips))
     first, second = out / "pretrained", out / "trained"
+
+    def settings(*more: str) -> TrainSettings:
+        return load(TrainSettings, config, [*more, *overrides], data=str(clips))
+
+    small = [f"video.resize={PRETRAINING_SIDE}", f"video.crop={PRETRAINING_SIDE}"]
     run_jobs(
         [
-            TrainJob("pre-training", settings, "pretrain", first),
-            TrainJob("training", settings, "meta", second, first),
+            TrainJob("pre-training", settings(*small), "pretrain", first),
+            TrainJob("training", settings(), "meta", second, first),
         ],
         num_workers=1,
         cache=out / "cache",
