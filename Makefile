@@ -6,10 +6,12 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo study knobs weights test test-slow lint format check bench clean
+.PHONY: help install demo study knobs weights test test-slow lint format check bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.core  ## set up .venv with the command a2m2 in it
 
 demo: $(VENV)/.core  ## render action videos, train from nothing, recognise unseen classes from 1 and 5 examples
 	$(BIN)/a2m2 demo
