@@ -84,6 +84,14 @@ class WindowPlan:
             if window is not None:
                 yield window
 
+    def count(self, duration_seconds: float) -> dict[int, int]:
+        """Windows of each length, by the length in ticks, in a recording of constant rate."""
+        ticks = math.floor(duration_seconds * self.ticks_per_second + 0.5)
+        return {
+            length.length: max(0, ticks - length.length) // length.stride + (ticks >= length.length)
+            for length in self.lengths
+        }
+
     def seconds(self, tick: int) -> float:
         """When a tick begins."""
         return tick / self.ticks_per_second
@@ -123,8 +131,8 @@ def plan_windows(
     """Windows of these lengths over a recording.
 
     A window of n ticks looks at the ticks that the recogniser's policy takes of n frames, so it sees what the
-    recogniser would see of a clip that was cut out there. Lengths are rounded to multiples of the number of sampled frames: with a
-    stride of whole steps, windows of one length share all their frames (our choice).
+    recogniser would see of a clip that was cut out there. Lengths are rounded to multiples of the number of sampled
+    frames: with a stride of whole steps, windows of one length share all their frames (our choice).
 
     Args:
         seconds: lengths of windows.
