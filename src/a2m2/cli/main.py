@@ -27,6 +27,7 @@ from a2m2.cli.reproduce import reproduce
 from a2m2.cli.spot import spot
 from a2m2.cli.synth import synth
 from a2m2.cli.train import pretrain, train
+from a2m2.cli.watch import watch
 from a2m2.errors import A2M2Error
 
 app = typer.Typer(
@@ -89,6 +90,7 @@ _COMMANDS = (
     enrol,
     recognize,
     spot,
+    watch,
     synth,
     pretrain,
     train,

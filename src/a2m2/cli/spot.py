@@ -80,7 +80,7 @@ def spot(
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
     places = output.Places.of(elan=elan, vtt=vtt, timeline=timeline, videos=videos)
-    settings = SpotSettings(_numbers(speeds), stride, threshold, merge, threads)
+    settings = SpotSettings(speeds_of(speeds), stride, threshold, merge, threads)
     recognizer = Recognizer.load(actions, num_threads=threads)
     if dry_run:
         for line in _plan(recognizer, videos, settings):
@@ -102,7 +102,12 @@ def spot(
         raise typer.Exit(status)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def speeds_of(text: str) -> tuple[float, ...]:
+    """Numbers with commas between.
+
+    Raises:
+        ConfigError: something else.
+    """
     from a2m2.errors import ConfigError
 
     try:
