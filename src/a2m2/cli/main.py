@@ -24,8 +24,10 @@ from a2m2.cli.info import info
 from a2m2.cli.recognize import recognize
 from a2m2.cli.report import report
 from a2m2.cli.reproduce import reproduce
+from a2m2.cli.spot import spot
 from a2m2.cli.synth import synth
 from a2m2.cli.train import pretrain, train
+from a2m2.cli.watch import watch
 from a2m2.errors import A2M2Error
 
 app = typer.Typer(
@@ -87,6 +89,8 @@ _COMMANDS = (
     demo,
     enrol,
     recognize,
+    spot,
+    watch,
     synth,
     pretrain,
     train,

@@ -1,0 +1,195 @@
+"""``a2m2 spot`` and ``a2m2 watch``: from enrolled clips to segments, files for other programs, damage, Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a2m2.recognize import Recognizer
+from a2m2.spotting.scoring import ScoredWindows
+from a2m2.video import write_clip
+from recognize_fixtures import small, squares
+from test_cli import call, error_line
+from tiny_clips import NUM_FRAMES, moving_square
+
+SHOWN = ["still", "left", "still", "down", "still", "still"]
+
+
+@pytest.fixture(scope="module")
+def actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Squares that go left or down, of one second."""
+    folder = tmp_path_factory.mktemp("actions")
+    recognizer: Recognizer = small(folder / "cache").fit(*squares(("down", "left")))
+    # Frames given as arrays count as 25 a second; the recording has 16.
+    recognizer.save(folder / "actions.a2m2")
+    return folder / "actions.a2m2"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds, of which the second and the fourth show something."""
+    path = tmp_path_factory.mktemp("recording") / "long.mp4"
+    frames = np.concatenate([moving_square(name, 3) for name in SHOWN])
+    write_clip(path, frames, fps=25, crf=10)
+    return path
+
+
+def found(printed: str) -> list[tuple[str, float, float]]:
+    (entry,) = json.loads(printed)
+    return [(one["class"], one["start"], one["end"]) for one in entry["segments"]]
+
+
+def test_from_a_recording_to_segments_and_files(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [tmp_path / name for name in ("long.eaf", "long.vtt", "long.svg")]
+    places = [
+        word
+        for kind, file in zip(("elan", "vtt", "timeline"), files, strict=True)
+        for word in (f"--{kind}", file)
+    ]
+    assert call(monkeypatch, "spot", actions, recording, "--json", *places) == 0
+    captured = capsys.readouterr()
+    segments = found(captured.out)
+    assert [label for label, _, _ in segments] == ["left", "down"]
+    second = NUM_FRAMES / 25
+    for (_, start, end), number in zip(segments, (1, 3), strict=True):
+        common = min(end, (number + 1) * second) - max(start, number * second)
+        assert common / (end - start + second - common) >= 0.5
+    assert all(f"wrote {file}" in captured.err for file in files)
+    tiers = ET.parse(files[0]).getroot().findall("TIER")
+    assert [len(tier.findall("ANNOTATION")) for tier in tiers] == [1, 1]
+    assert files[1].read_text().count(" --> ") == 2
+
+    assert call(monkeypatch, "spot", actions, recording, "--csv") == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [(row["class"], float(row["start"]), float(row["end"])) for row in rows] == segments
+    assert call(monkeypatch, "spot", actions, recording) == 0
+    printed = capsys.readouterr().out
+    assert "2 segments" in printed
+    assert "left" in printed
+
+
+def test_a_dry_run_says_what_it_would_do(
+    actions: Path, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "spot", actions, recording, "--dry-run", "--speeds", "1", "--vtt", "x.vtt") == 0
+    printed = capsys.readouterr().out
+    assert "actions: down, left" in printed
+    assert "would look at" in printed
+    assert "would write x.vtt" in printed
+    assert not Path("x.vtt").exists()
+
+
+def test_recordings_that_cannot_be_read_and_one_that_can(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, sound = tmp_path / "text.mp4", tmp_path / "missing.mp4"
+    text.write_text("hello\n")
+    assert call(monkeypatch, "spot", actions, text, recording, sound, "--json") == 1
+    captured = capsys.readouterr()
+    first, second, third = json.loads(captured.out)
+    assert (first["segments"], third["segments"]) == ([], [])
+    assert first["error"] and third["error"]
+    assert second["error"] is None
+    assert len(second["segments"]) == 2
+    assert captured.err.count("error: cannot decode") == 2
+
+
+def test_damage_in_the_middle_is_told_and_what_came_before_is_kept(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    content = bytearray(recording.read_bytes())
+    middle = round(0.62 * len(content))
+    content[middle : middle + 400] = bytes(400)
+    broken.write_bytes(content)
+    assert call(monkeypatch, "spot", actions, broken, "--json") == 1
+    captured = capsys.readouterr()
+    (entry,) = json.loads(captured.out)
+    assert entry["ending"] == "damage"
+    assert 0.7 < entry["read_seconds"] < 3.5
+    assert [one["class"] for one in entry["segments"]][:1] == ["left"]
+    assert f"warning: {broken} could be read for 00:00:0" in captured.err
+    assert "what comes later was not searched" in captured.err
+
+
+def test_ctrl_c_leaves_what_was_found(
+    actions: Path, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from a2m2.spotting import scoring, search
+
+    whole = scoring.score_windows
+
+    def interrupted(*arguments: object, **options: object) -> Iterator[ScoredWindows]:
+        for number, part in enumerate(whole(*arguments, **options)):  # type: ignore[arg-type]
+            if number == 2:
+                raise KeyboardInterrupt
+            yield part
+
+    monkeypatch.setattr(search, "score_windows", interrupted)
+    assert call(monkeypatch, "spot", actions, recording, recording, "--json") == 130
+    captured = capsys.readouterr()
+    (entry,) = json.loads(captured.out)
+    assert entry["ending"] == "interrupt"
+    assert [one["class"] for one in entry["segments"]] == ["left"]
+    assert "stopped at 00:00:0" in captured.err
+
+
+def test_options_that_cannot_be_used(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for options, message in (
+        (("--json", "--csv"), "error: --json and --csv exclude each other; give one"),
+        (("--speeds", "fast"), "error: expected speeds as numbers with commas between, got 'fast'"),
+        (("--merge", "-1"), "error: expected a gap of 0 s or more to merge over, got -1 s"),
+        (("--timeline", "x.gif"), "error: expected a file that ends in .svg or .png, got x.gif; rename it"),
+        ((tmp_path / "long.mp4", "--vtt", tmp_path), "error: two recordings would be written to one file in"),
+    ):
+        assert call(monkeypatch, "spot", actions, recording, *options) == 1
+        assert error_line(capsys).startswith(message)
+
+
+def test_watching_a_file_tells_starts_and_ends(
+    actions: Path, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("watch", actions, "--camera", recording, "--as-fast-as-possible", "--json")
+    assert call(monkeypatch, *arguments) == 0
+    captured = capsys.readouterr()
+    events = [json.loads(line) for line in captured.out.splitlines()]
+    kinds = [(event["event"], event["class"]) for event in events]
+    assert kinds == [(kind, name) for name in ("left", "down") for kind in ("start", "end")]
+    times = [event["seconds"] for event in events]
+    assert times == sorted(times)
+    assert captured.err.endswith("2 actions seen, 0 frames dropped\n")
+
+
+def test_a_camera_that_is_not_there(
+    actions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "watch", actions, "--camera", "97") == 1
+    line = error_line(capsys)
+    assert line.startswith("error: cannot open camera 97 (")
+    assert line.endswith("plug it in, or give another number, a URL or a file")
