@@ -211,7 +211,7 @@ class Recognizer(Estimator):
         names: Sequence[str] | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
-        """Give the enrolled clips other labels, in the order of ``enrolled_.supports``, and add clips; None forgets one.
+        """Give the enrolled clips other labels, in the order of ``enrolled_.supports`` (None forgets), and add some.
 
         Reduction and mean stay as they are, as with ``refit=False``, unless no earlier clip stays.
 
