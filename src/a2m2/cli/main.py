@@ -25,6 +25,7 @@ from a2m2.cli.recognize import recognize
 from a2m2.cli.report import report
 from a2m2.cli.reproduce import reproduce
 from a2m2.cli.serve import serve
+from a2m2.cli.spot import spot
 from a2m2.cli.synth import synth
 from a2m2.cli.train import pretrain, train
 from a2m2.errors import A2M2Error
@@ -89,6 +90,7 @@ _COMMANDS = (
     enrol,
     recognize,
     serve,
+    spot,
     synth,
     pretrain,
     train,

@@ -70,10 +70,7 @@ def see_clips(
         settings: the size of the frames.
     """
     frames = torch.stack([prepare(clip.frames, resize=settings.resize, crop=settings.crop) for clip in clips])
-    seen = dict(zip(backbone.stages, backbone(frames), strict=True))
-    if POOLED in stages:
-        seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
-    half = [seen[str(stage)].to(torch.float16) for stage in stages]
+    half = see_frames(backbone, frames, stages=stages)
     return [
         ClipMaps(
             tuple(stage_map[position].float() for stage_map in half),
@@ -82,6 +79,17 @@ def see_clips(
         )
         for position, clip in enumerate(clips)
     ]
+
+
+@torch.inference_mode()
+def see_frames(
+    backbone: Backbone, frames: Float[Tensor, "clip time 3 height width"], *, stages: Sequence[Stage]
+) -> tuple[Float[Tensor, "clip time channel height_ width_"], ...]:
+    """Half-precision maps of prepared frames, one a stage."""
+    seen = dict(zip(backbone.stages, backbone(frames), strict=True))
+    if POOLED in stages:
+        seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
+    return tuple(seen[str(stage)].to(torch.float16) for stage in stages)
 
 
 class MapBank:

@@ -64,6 +64,11 @@ class Backbone(nn.Module, ABC):
             )
         return self.maps((frames * self.normalisation.gain - self._mean) / self._std)
 
+    @property
+    def frame_by_frame(self) -> bool:
+        """Whether a frame's maps are the same whatever frames are beside it."""
+        return False
+
     @abstractmethod
     def maps(self, pixels: Frames) -> StageMaps:
         """Maps of normalised pixels."""

@@ -117,6 +117,11 @@ class _Encoder(Backbone):
 class ImageEncoder(_Encoder):
     """An encoder that sees each frame alone."""
 
+    @property
+    def frame_by_frame(self) -> bool:
+        """Unless its last stage sees differences."""
+        return not self.difference
+
     def maps(self, pixels: Frames) -> StageMaps:
         """Maps of the chosen stages, frames of all clips side by side in one pass."""
         inner = inner_difference(self.model)

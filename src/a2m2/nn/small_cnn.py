@@ -63,6 +63,11 @@ class SmallCNN(Backbone):
             if isinstance(module, nn.Conv2d):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
+    @property
+    def frame_by_frame(self) -> bool:
+        """Without differences, or where their stage is not asked for."""
+        return not self.difference or "last" not in self.stages
+
     def settings(self) -> dict[str, Any]:
         """Name, version and whether differences go in."""
         return {"model": "small-cnn", "version": VERSION, "difference": self.difference}

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from a2m2.errors import ConfigError
 from a2m2.eval.describe import Fit, concatenate, describe
-from a2m2.eval.maps import see_clips
+from a2m2.eval.maps import ClipMaps, see_clips, see_frames
 from a2m2.eval.trained import describe_clips
 from a2m2.matching import A2Matcher
 from a2m2.methods import METHODS, find_method
@@ -25,6 +26,10 @@ from a2m2.weights import SavedNetwork
 
 ORDER_PRIORS = (0.0, 0.3)
 """λ without and with an order prior. 0.3 on motion progress is what ``a2_ordered`` takes, too."""
+
+
+Seen = tuple[Float[Tensor, "time ..."], ...]
+"""What is kept of frames that several clips share, one entry a stage, or the frames alone."""
 
 
 class ClipEncoder(ABC):
@@ -58,6 +63,24 @@ class ClipEncoder(ABC):
     @abstractmethod
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         """Descriptors of clips sampled as ``video`` says."""
+
+    @abstractmethod
+    def see(self, pixels: Float[Tensor, "time 3 crop crop"]) -> Seen:
+        """What to keep of frames that several clips will share: their maps where the backbone sees every frame alone,
+        else the frames themselves.
+
+        Args:
+            pixels: frames prepared as ``video`` says.
+        """
+
+    @abstractmethod
+    def describe_seen(
+        self,
+        seen: tuple[Float[Tensor, "clip time ..."], ...],
+        pts_seconds: Float[Tensor, "clip time"],
+        duration_seconds: Float[Tensor, "clip"],
+    ) -> Descriptors:
+        """Descriptors of clips whose frames went through :meth:`see`; those of :meth:`describe` but for rounding."""
 
     @abstractmethod
     def matcher(self, order_prior: float) -> A2Matcher:
@@ -95,6 +118,28 @@ class FrozenEncoder(ClipEncoder):
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         m2 = self.settings.m2
         maps = see_clips(self.backbone, clips, stages=m2.stages, settings=self.video)
+        return concatenate(list(describe(m2, self.fit, maps)))
+
+    def see(self, pixels: Float[Tensor, "time 3 crop crop"]) -> Seen:
+        if not self.backbone.frame_by_frame:
+            return (pixels,)
+        maps = see_frames(self.backbone, pixels[None], stages=self.settings.m2.stages)
+        return tuple(stage_map[0] for stage_map in maps)
+
+    def describe_seen(
+        self,
+        seen: tuple[Float[Tensor, "clip time ..."], ...],
+        pts_seconds: Float[Tensor, "clip time"],
+        duration_seconds: Float[Tensor, "clip"],
+    ) -> Descriptors:
+        m2 = self.settings.m2
+        if not self.backbone.frame_by_frame:
+            (frames,) = seen
+            seen = see_frames(self.backbone, frames, stages=m2.stages)
+        maps = [
+            ClipMaps(tuple(part[clip].float() for part in seen), pts, float(duration_seconds[clip]))
+            for clip, pts in enumerate(pts_seconds.double())
+        ]
         return concatenate(list(describe(m2, self.fit, maps)))
 
     def matcher(self, order_prior: float) -> A2Matcher:
@@ -135,6 +180,26 @@ class TrainedEncoder(ClipEncoder):
 
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         return describe_clips(self.saved, clips)
+
+    @torch.inference_mode()
+    def see(self, pixels: Float[Tensor, "time 3 crop crop"]) -> Seen:
+        backbone = self.saved.network.encoder.backbone
+        if not backbone.frame_by_frame:
+            return (pixels,)
+        return tuple(stage_map[0] for stage_map in backbone(pixels[None]))
+
+    @torch.inference_mode()
+    def describe_seen(
+        self,
+        seen: tuple[Float[Tensor, "clip time ..."], ...],
+        pts_seconds: Float[Tensor, "clip time"],
+        duration_seconds: Float[Tensor, "clip"],
+    ) -> Descriptors:
+        encoder = self.saved.network.encoder
+        if not encoder.backbone.frame_by_frame:
+            (frames,) = seen
+            return self.saved.network.encode(frames, pts_seconds, duration_seconds)
+        return encoder.describe(seen, pts_seconds, duration_seconds)
 
     def matcher(self, order_prior: float) -> A2Matcher:
         own = self.saved.network.matcher

@@ -163,10 +163,10 @@ def probe(path: str | Path, *, folder_fps: float = DEFAULT_FOLDER_FPS) -> VideoI
         DecodeError: as `read_clip`.
     """
     path = Path(path)
-    with closing(_open(path, folder_fps)) as source:
+    with closing(open_source(path, folder_fps)) as source:
         frames = source.frames()
         first = next(frames).frame  # a video without frames is a DecodeError by now
-        _, height, width = _convert(path, RgbConverter(), first).shape
+        _, height, width = to_picture(path, RgbConverter(), first).shape
         for _ in frames:
             pass
         timeline = source.seen
@@ -240,7 +240,12 @@ def _generator(seed: int, position: int) -> Generator:
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
-def _open(path: Path, folder_fps: float) -> Source:
+def open_source(path: Path, folder_fps: float) -> Source:
+    """The file or the folder of frames at ``path``.
+
+    Raises:
+        DecodeError: as `read_clip`.
+    """
     return FrameFolder(path, fps=folder_fps) if path.is_dir() else VideoFile(path)
 
 
@@ -250,7 +255,7 @@ def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], f
     The timeline comes from the packets first, so that one pass of decoding is enough. Where decoding shows
     another one (some formats store pictures that are never shown) the choice is made again from that.
     """
-    with closing(_open(Path(path), folder_fps)) as source:
+    with closing(open_source(Path(path), folder_fps)) as source:
         timeline = source.expected
         index = choose(timeline)
         pictures = _decode(source, index)
@@ -274,7 +279,7 @@ def _decode(source: Source, index: Int[Tensor, "time"]) -> dict[int, UInt8[Tenso
     wanted = set(index.tolist())
     convert = RgbConverter()
     return {
-        position: _convert(source.path, convert, shown.frame)
+        position: to_picture(source.path, convert, shown.frame)
         for position, shown in enumerate(source.frames())
         if position in wanted
     }
@@ -282,13 +287,18 @@ def _decode(source: Source, index: Int[Tensor, "time"]) -> dict[int, UInt8[Tenso
 
 def _iter_frames(path: Path, stride: int, folder_fps: float) -> Iterator[TimedFrame]:
     convert = RgbConverter()
-    with closing(_open(path, folder_fps)) as source:
+    with closing(open_source(path, folder_fps)) as source:
         for position, shown in enumerate(source.frames()):
             if position % stride == 0:
-                yield TimedFrame(position, shown.seconds, _convert(path, convert, shown.frame))
+                yield TimedFrame(position, shown.seconds, to_picture(path, convert, shown.frame))
 
 
-def _convert(path: Path, convert: RgbConverter, frame: av.VideoFrame) -> UInt8[Tensor, "3 height width"]:
+def to_picture(path: Path, convert: RgbConverter, frame: av.VideoFrame) -> UInt8[Tensor, "3 height width"]:
+    """Pixels of a frame of the video at ``path``, upright.
+
+    Raises:
+        DecodeError: its colours or its rotation are none that can be converted.
+    """
     try:
         return convert(frame)
     except av.FFmpegError as error:

@@ -1,0 +1,160 @@
+"""``a2m2 spot``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2m2.cli.options import DryRun
+from a2m2.progress import show_progress
+
+if TYPE_CHECKING:
+    from a2m2.recognize import Recognizer
+    from a2m2.spotting import SpotSettings
+    from a2m2.spotting.outcome import Outcome
+
+
+def spot(
+    actions: Annotated[Path, typer.Argument(help="File that 'a2m2 enrol' wrote.", show_default=False)],
+    videos: Annotated[
+        list[Path], typer.Argument(help="Recordings, or folders of frames, to search.", show_default=False)
+    ],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Score from which a window counts; decided by clips and recording if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    speeds: Annotated[
+        str, typer.Option(help="How fast actions may be, relative to the enrolled clips.")
+    ] = "0.75,1,1.33",
+    stride: Annotated[
+        float, typer.Option(help="From one window to the next, as a share of the window.")
+    ] = 0.25,
+    merge: Annotated[
+        float | None,
+        typer.Option(
+            help="Join segments of a class that are at most so many seconds apart.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    elan: Annotated[
+        Path | None, typer.Option(help="Write annotations that ELAN reads (.eaf).", show_default=False)
+    ] = None,
+    vtt: Annotated[Path | None, typer.Option(help="Write WebVTT subtitles.", show_default=False)] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Draw a timeline (.svg or .png).", show_default=False)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Batches of windows scored at the same time.")] = 2,
+    dry_run: DryRun = False,
+) -> None:
+    """Find the enrolled actions in long recordings.
+
+    The recording is decoded once; memory does not grow with its pictures. Windows of several lengths slide over it,
+    each is scored as a clip would be, and of those that overlap the best stays. What resembles no enrolled action
+    is left out. Where a recording is damaged, and on Ctrl-C, what was found until then is printed and written.
+    With several recordings, --elan, --vtt and --timeline name folders.
+
+    Examples:
+
+        a2m2 spot actions.a2m2 match.mp4
+
+        a2m2 spot actions.a2m2 match.mp4 --elan match.eaf --vtt match.vtt --timeline match.svg
+
+        a2m2 spot actions.a2m2 monday.mp4 tuesday.mp4 --csv > found.csv
+
+        a2m2 spot actions.a2m2 match.mp4 --speeds 0.5,1,2 --merge 1
+
+        a2m2 spot actions.a2m2 match.mp4 --dry-run
+    """
+    from a2m2.cli import spotting_output as output
+    from a2m2.errors import ConfigError
+    from a2m2.recognize import Recognizer
+    from a2m2.spotting import SpotSettings
+
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other; give one")
+    places = output.Places.of(elan=elan, vtt=vtt, timeline=timeline, videos=videos)
+    settings = SpotSettings(_numbers(speeds), stride, threshold, merge, threads)
+    recognizer = Recognizer.load(actions, num_threads=threads)
+    if dry_run:
+        for line in _plan(recognizer, videos, settings):
+            typer.echo(line)
+        for path in places.paths():
+            typer.echo(f"would write {path}")
+        return
+    outcomes = _search(recognizer, videos, settings)
+    if as_json:
+        typer.echo(output.as_json(outcomes))
+    elif as_csv:
+        typer.echo(output.as_csv(outcomes))
+    else:
+        output.print_segments(outcomes)
+    for line in [*output.warnings(outcomes), *places.write(outcomes)]:
+        typer.echo(line, err=True)
+    status = output.exit_status(outcomes)
+    if status:
+        raise typer.Exit(status)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from a2m2.errors import ConfigError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"expected speeds as numbers with commas between, got {text!r}; give for example 0.75,1"
+        ) from None
+
+
+def _search(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings) -> list[Outcome]:
+    """What was found in each recording, or why it cannot be read; Ctrl-C ends the list."""
+    from a2m2.errors import DecodeError
+    from a2m2.spotting import spot as search
+
+    outcomes: list[Outcome] = []
+    for video in videos:
+        with show_progress() as progress:
+            try:
+                record = search(
+                    recognizer.enrolled_, video, settings=settings, name=str(video), progress=progress
+                )
+            except DecodeError as error:
+                outcomes.append((video, error))
+                continue
+        outcomes.append((video, record))
+        if record.ending == "interrupt":
+            break
+    return outcomes
+
+
+def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings) -> list[str]:
+    """What a search would do."""
+    from contextlib import closing
+
+    from a2m2.errors import DecodeError
+    from a2m2.spotting.search import plan_for
+    from a2m2.video.stream import VideoStream
+
+    enrolled = recognizer.enrolled_
+    lines = [f"actions: {', '.join(map(str, enrolled.classes))}", f"seen with {enrolled.encoder.description}"]
+    for video in videos:
+        try:
+            with closing(VideoStream(video)) as stream:
+                plan = plan_for(enrolled, stream, settings)
+                number = sum(plan.count(stream.duration_seconds).values())
+                lengths = ", ".join(
+                    f"{seconds:.1f} s" for seconds in (plan.seconds(one.length) for one in plan.lengths)
+                )
+                lines.append(
+                    f"{video}: {stream.duration_seconds:.0f} s, would look at {number} windows of {lengths}"
+                )
+        except DecodeError as error:
+            lines.append(f"{video}: cannot be decoded: {error.cause}; {error.cure}")
+    return lines
