@@ -11,13 +11,14 @@ from a2m2.progress import Progress
 from a2m2.recognize import Explanation, Recognizer
 from a2m2.recognize.tabular import Answer
 from a2m2.web.layout import plan_layout
+from a2m2.web.recordings import RecordingAnswer, recording_detail, recording_summary
 from a2m2.web.refusals import Refusal
 
 Side = Literal["query", "support"]
 
 
 @dataclass(frozen=True)
-class WebAnswer:
+class ClipAnswer:
     """One answered clip.
 
     Attributes:
@@ -29,6 +30,11 @@ class WebAnswer:
     key: str
     calibrated: bool
     explanation: Explanation
+
+    @property
+    def name(self) -> str:
+        """What its owner calls the clip."""
+        return self.explanation.recognition.clip
 
     def thumbnail(self, side: Side, index: int) -> bytes:
         """One frame of a strip as JPEG.
@@ -43,7 +49,10 @@ class WebAnswer:
         return self.explanation.thumbnails[names[index]]
 
 
-def answer_clip(recognizer: Recognizer, path: Path, *, key: str, name: str, progress: Progress) -> WebAnswer:
+WebAnswer = ClipAnswer | RecordingAnswer
+
+
+def answer_clip(recognizer: Recognizer, path: Path, *, key: str, name: str, progress: Progress) -> ClipAnswer:
     """Recognise one clip, with reasons.
 
     Raises:
@@ -51,13 +60,16 @@ def answer_clip(recognizer: Recognizer, path: Path, *, key: str, name: str, prog
     """
     progress("recognising", 0, 1)
     explanation = recognizer.explain(path, name=name)
-    return WebAnswer(key, recognizer.report_.calibrated, explanation)
+    return ClipAnswer(key, recognizer.report_.calibrated, explanation)
 
 
 def answer_summary(answer: WebAnswer) -> dict[str, Any]:
     """The answer for the page's list."""
+    if isinstance(answer, RecordingAnswer):
+        return recording_summary(answer)
     recognition = answer.explanation.recognition
     return {
+        "kind": "clip",
         "key": answer.key,
         "name": recognition.clip,
         "label": str(recognition.label),
@@ -71,7 +83,9 @@ def answer_summary(answer: WebAnswer) -> dict[str, Any]:
 
 
 def answer_detail(answer: WebAnswer) -> dict[str, Any]:
-    """The answer with the plan and where its pictures are."""
+    """The answer with its timeline, or with the plan and where its pictures are."""
+    if isinstance(answer, RecordingAnswer):
+        return recording_detail(answer)
     layout = plan_layout(answer.explanation.evidence)
     for side in ("query", "support"):
         frames = range(len(layout[side]["frame_seconds"]))
@@ -80,5 +94,6 @@ def answer_detail(answer: WebAnswer) -> dict[str, Any]:
 
 
 def as_rows(answers: Sequence[WebAnswer]) -> list[Answer]:
-    """The answers as :mod:`a2m2.recognize.tabular` writes them."""
-    return [(answer.explanation.recognition.clip, answer.explanation.recognition) for answer in answers]
+    """The answered clips as :mod:`a2m2.recognize.tabular` writes them."""
+    clips = [answer for answer in answers if isinstance(answer, ClipAnswer)]
+    return [(answer.name, answer.explanation.recognition) for answer in clips]

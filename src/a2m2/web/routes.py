@@ -11,15 +11,18 @@ from typing import Any
 from aiohttp import web
 
 from a2m2.recognize.tabular import as_csv, as_json
-from a2m2.web.answers import Side, answer_detail, as_rows
+from a2m2.spotting import tabular as segments
+from a2m2.spotting.subtitles import webvtt
+from a2m2.web.answers import ClipAnswer, Side, answer_detail, as_rows
 from a2m2.web.collection import WebClip, plain_name
 from a2m2.web.enrolling import new_key
 from a2m2.web.jobs import JobPool
+from a2m2.web.recordings import RecordingAnswer
 from a2m2.web.refusals import Refusal
 from a2m2.web.sessions import Session, Sessions
 from a2m2.web.state import clip_state, session_state
 from a2m2.web.uploads import see_clip, stored
-from a2m2.web.work import check_free, check_ready, start_enrolling, start_recognising
+from a2m2.web.work import Question, check_free, check_ready, start_answering, start_enrolling
 
 PAGE = Path(__file__).parent / "page"
 SESSIONS = web.AppKey("sessions", Sessions)
@@ -50,6 +53,7 @@ def routes() -> list[web.RouteDef]:
         web.put("/api/queries", own(_upload_query)),
         web.get("/api/answers/{key}", own(_answer)),
         web.get("/api/answers/{key}/{side:query|support}/{index:\\d+}", own(_answer_picture)),
+        web.get("/api/answers/{key}/segments.{kind:csv|json|vtt}", own(_segments)),
         web.get("/api/actions.a2m2", own(_model_file)),
         web.get("/api/results.json", own(_results_json)),
         web.get("/api/results.csv", own(_results_csv)),
@@ -221,12 +225,13 @@ async def _upload_query(request: web.Request, session: Session) -> web.StreamRes
     check_free(session)
     check_ready(session)
     name = _file_name(request)
+    kind: Question = "search" if request.query.get("kind") == "search" else "recognise"
     limits = request.app[SESSIONS].limits
     session.uploading += 1
     try:
         chunks = request.content.iter_chunked(1 << 16)
         async with stored(chunks, session.folder, name=name, limits=limits) as path:
-            start_recognising(session, request.app[POOL], path, name=name)
+            start_answering(session, request.app[POOL], path, name=name, kind=kind)
     finally:
         session.uploading -= 1
     return _state_of(request, session)
@@ -238,6 +243,8 @@ async def _answer(request: web.Request, session: Session) -> web.StreamResponse:
 
 async def _answer_picture(request: web.Request, session: Session) -> web.StreamResponse:
     answer = session.find_answer(request.match_info["key"])
+    if not isinstance(answer, ClipAnswer):
+        raise Refusal("there is no such picture", status=404)
     side: Side = "query" if request.match_info["side"] == "query" else "support"
     return _jpeg(answer.thumbnail(side, int(request.match_info["index"])))
 
@@ -266,8 +273,22 @@ async def _results_csv(request: web.Request, session: Session) -> web.StreamResp
     return _download(text.encode(), "results.csv", "text/csv")
 
 
+async def _segments(request: web.Request, session: Session) -> web.StreamResponse:
+    answer = session.find_answer(request.match_info["key"])
+    if not isinstance(answer, RecordingAnswer):
+        raise Refusal("there are no segments of this clip", status=404)
+    outcomes = [(Path(answer.name), answer.record)]
+    kind = request.match_info["kind"]
+    if kind == "csv":
+        return _download((segments.as_csv(outcomes) + "\n").encode(), "segments.csv", "text/csv")
+    if kind == "json":
+        return _download(segments.as_json(outcomes).encode(), "segments.json", "application/json")
+    return _download(webvtt(answer.record).encode(), "segments.vtt", "text/vtt")
+
+
 def _num_classes(session: Session) -> int:
-    return max((len(answer.explanation.recognition.ranked) for answer in session.answers), default=1)
+    clips = (answer for answer in session.answers if isinstance(answer, ClipAnswer))
+    return max((len(answer.explanation.recognition.ranked) for answer in clips), default=1)
 
 
 def _download(body: bytes, name: str, content_type: str) -> web.Response:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from a2m2.progress import Progress
 from a2m2.recognize import Recognizer
 from a2m2.web.answers import WebAnswer, answer_clip
 from a2m2.web.enrolling import check_enough, enrol_collection, new_key
 from a2m2.web.jobs import Job, JobPool, Result
+from a2m2.web.recordings import search_recording
 from a2m2.web.refusals import Refusal, in_plain_words
 from a2m2.web.sessions import Session
+
+Question = Literal["recognise", "search"]
 
 MOST_ANSWERS = 100
 """Answers that a session keeps; the oldest go first."""
@@ -58,25 +62,26 @@ def start_enrolling(session: Session, pool: JobPool, *, template: Recognizer) ->
     _start(session, pool, Job("enrol"), work, settle, session.names)
 
 
-def start_recognising(session: Session, pool: JobPool, path: Path, *, name: str) -> None:
-    """Recognise an uploaded clip, which is removed afterwards.
+def start_answering(session: Session, pool: JobPool, path: Path, *, name: str, kind: Question) -> None:
+    """Recognise an uploaded clip, or search an uploaded recording; the file is removed afterwards.
 
     Raises:
         Refusal: work is under way, or nothing is enrolled.
     """
     check_free(session)
     recognizer = check_ready(session)
+    answer = answer_clip if kind == "recognise" else search_recording
 
     def work(progress: Progress) -> WebAnswer:
         try:
-            return answer_clip(recognizer, path, key=new_key(), name=name, progress=progress)
+            return answer(recognizer, path, key=new_key(), name=name, progress=progress)
         finally:
             path.unlink(missing_ok=True)
 
-    def settle(answer: WebAnswer) -> None:
-        session.answers = (*session.answers, answer)[-MOST_ANSWERS:]
+    def settle(found: WebAnswer) -> None:
+        session.answers = (*session.answers, found)[-MOST_ANSWERS:]
 
-    _start(session, pool, Job("recognise", name), work, settle, {path: name})
+    _start(session, pool, Job(kind, name), work, settle, {path: name})
 
 
 def _start(

@@ -2,16 +2,19 @@
 
 import { ask, upload } from "./api.js";
 import { tooLarge } from "./classes.js";
-import { el, percent, say } from "./dom.js";
+import { counted, el, percent, say } from "./dom.js";
 import { dropZone } from "./drop.js";
 import { progress } from "./model.js";
 import { notice } from "./notices.js";
 import { drawPlan } from "./plan.js";
+import { drawTimeline } from "./timeline.js";
 
 let sending = null; // {name, share}
+let kind = "recognise";
+const files = new Map(); // recordings by the key of their answer, to play them
 
 export function askShown(state) {
-  return [state.model !== null, state.job, sending, state.limits];
+  return [state.model !== null, state.job, sending, kind, state.limits];
 }
 
 export function drawAsk(state, app) {
@@ -21,29 +24,42 @@ export function drawAsk(state, app) {
     return el("div", { class: "progress" }, el("span", {}, `sending ${sending.name}`), el("progress", { max: 1, value: sending.share, "aria-label": "sending" }));
   }
   if (job) return el("div", { class: "progress-of" }, el("p", {}, job.subject), progress(job));
-  return dropZone({
+  const zone = dropZone({
     id: "query",
-    label: "Drop a clip to recognise",
-    hint: state.job ? "wait until the clips are enrolled" : "or choose a file; several are answered one after the other",
+    label: kind === "search" ? "Drop a recording to search" : "Drop a clip to recognise",
+    hint: state.job ? "wait until the clips are enrolled" : "or choose files; several are answered one after the other",
     multiple: true,
     disabled: state.job !== null,
-    onFiles: (files) => send(files, state.limits, app),
+    onFiles: (chosen) => send(chosen, state.limits, app),
   });
+  return [kinds(app), zone];
 }
 
-async function send(files, limits, app) {
-  for (const file of files) {
+function kinds(app) {
+  const choice = (value, label) =>
+    el("label", {}, el("input", { type: "radio", name: "kind", id: `kind-${value}`, value, checked: kind === value, onchange: () => ((kind = value), app.draw()) }), label);
+  return el(
+    "fieldset",
+    { class: "kinds" },
+    el("legend", { class: "unseen" }, "What is in the file"),
+    choice("recognise", "A clip of one action"),
+    choice("search", "A long recording: find the actions in it"),
+  );
+}
+
+async function send(chosen, limits, app) {
+  for (const file of chosen) {
     try {
       if (file.size > limits.upload_bytes) throw new Error(tooLarge(file, limits));
       sending = { name: file.name, share: 0 };
       app.draw();
-      const state = await upload("api/queries?", file, (share) => {
+      const state = await upload(`api/queries?kind=${kind}&`, file, (share) => {
         sending = { name: file.name, share };
         app.draw();
       });
       sending = null;
       app.take(state);
-      await app.whenIdle();
+      await app.whenIdle((newest) => newest?.kind === "recording" && files.set(newest.key, file));
     } catch (error) {
       notice(error.message);
     }
@@ -59,7 +75,6 @@ export function answersShown(state, chosen) {
 export function drawAnswers(state, chosen, app) {
   if (!state.answers.length) return null;
   const items = state.answers.map((answer) => {
-    const likeliest = answer.ranked[0];
     return el(
       "li",
       {},
@@ -67,8 +82,7 @@ export function drawAnswers(state, chosen, app) {
         "button",
         { type: "button", id: `answer-${answer.key}`, class: "answer", "aria-pressed": String(answer.key === chosen), onclick: () => app.choose(answer.key) },
         el("span", { class: "answer-name" }, answer.name),
-        el("strong", { class: answer.refused ? "refused" : "" }, answer.label),
-        el("span", { class: "soft" }, answer.refused ? `closest: ${likeliest.label}` : percent(likeliest.probability)),
+        ...(answer.kind === "recording" ? foundIn(answer) : takenFor(answer)),
       ),
     );
   });
@@ -84,6 +98,21 @@ export function drawAnswers(state, chosen, app) {
   ];
 }
 
+function takenFor(answer) {
+  const likeliest = answer.ranked[0];
+  return [
+    el("strong", { class: answer.refused ? "refused" : "" }, answer.label),
+    el("span", { class: "soft" }, answer.refused ? `closest: ${likeliest.label}` : percent(likeliest.probability)),
+  ];
+}
+
+function foundIn(answer) {
+  return [
+    el("strong", {}, answer.num_segments ? counted(answer.num_segments, "action") : "nothing found"),
+    el("span", { class: "soft" }, answer.labels.join(", ")),
+  ];
+}
+
 export async function drawDetail(place, key) {
   if (key === null) return place.replaceChildren();
   let answer;
@@ -92,18 +121,15 @@ export async function drawDetail(place, key) {
   } catch (error) {
     return notice(error.message);
   }
-  place.replaceChildren(
-    el(
-      "article",
-      { class: "detail", "aria-label": `Answer for ${answer.name}` },
-      el("p", { class: "kicker" }, answer.name),
-      verdict(answer),
-      ranking(answer),
-      el("h3", {}, `Why: the enrolled clip of ${answer.plan.support.class} that is closest`),
-      drawPlan(answer.plan),
-    ),
-  );
-  say(`${answer.name}: ${answer.label}`);
+  const parts = answer.kind === "recording" ? [drawTimeline(answer, files.get(key))] : reasons(answer);
+  const kicker = el("p", { class: "kicker" }, answer.name);
+  place.replaceChildren(el("article", { class: "detail", "aria-label": `Answer for ${answer.name}` }, kicker, parts));
+  say(`${answer.name}: ${answer.kind === "recording" ? counted(answer.num_segments, "action") : answer.label}`);
+}
+
+function reasons(answer) {
+  const why = `Why: the enrolled clip of ${answer.plan.support.class} that is closest`;
+  return [verdict(answer), ranking(answer), el("h3", {}, why), drawPlan(answer.plan)];
 }
 
 function verdict(answer) {

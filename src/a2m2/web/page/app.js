@@ -14,7 +14,7 @@ const place = (id) => document.getElementById(id);
 let state = null;
 let chosen = null;
 let polling = 0;
-let idle = [];
+const idle = [];
 let closed = false;
 let visit = "";
 
@@ -25,11 +25,12 @@ const app = {
     const before = state;
     state = fresh;
     const newest = fresh.answers[0]?.key ?? null;
-    if (before !== null && newest !== (before.answers[0]?.key ?? null)) app.choose(newest);
+    const answered = before !== null && newest !== (before.answers[0]?.key ?? null);
     if (fresh.problem && fresh.problem !== before?.problem) notice(sentence(fresh.problem));
     if (before?.job?.kind === "enrol" && fresh.job === null && !fresh.problem) say("The clips are enrolled.");
     draw();
-    watch();
+    watch(answered ? fresh.answers[0] : null);
+    if (answered) app.choose(newest);
   },
   async refresh() {
     try {
@@ -54,8 +55,9 @@ const app = {
     draw();
     drawDetail(place("detail"), key);
   },
-  whenIdle() {
-    return state.job === null ? Promise.resolve() : new Promise((resolve) => idle.push(resolve));
+  // Wait until nothing is worked on; `settled` is told the answer that came of it before it is drawn.
+  whenIdle(settled) {
+    return state.job === null ? Promise.resolve() : new Promise((resolve) => idle.push((answer) => resolve(settled(answer))));
   },
 };
 
@@ -69,13 +71,13 @@ function draw() {
   redraw(place("answers"), answersShown(state, chosen), () => drawAnswers(state, chosen, app));
 }
 
-function watch() {
+function watch(answer) {
   clearTimeout(polling);
   if (state.job !== null) {
     polling = setTimeout(app.refresh, POLL);
     return;
   }
-  for (const resolve of idle.splice(0)) resolve();
+  for (const settle of idle.splice(0)) settle(answer);
 }
 
 async function enter() {

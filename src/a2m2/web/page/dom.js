@@ -17,7 +17,7 @@ function fill(node, attributes, children) {
     else if (key === "style") for (const [name, of] of Object.entries(value)) node.style.setProperty(name, of);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -29,7 +29,7 @@ export function redraw(place, shown, build) {
   if (drawn.get(place) === key) return;
   drawn.set(place, key);
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
-  place.replaceChildren(...[build()].flat().filter(Boolean));
+  place.replaceChildren(...[build()].flat(Infinity).filter(Boolean));
   if (focused) document.getElementById(focused)?.focus();
 }
 
