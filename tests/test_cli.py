@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "enrol",
     "recognize",
+    "serve",
     "synth",
     "pretrain",
     "train",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.cli.recognition_output import report_lines
 from a2m2.recognize import LeaveOneOut
+from a2m2.recognize.in_words import report_lines
 from a2m2.recognize.report import ClassReport, Confusion, SuspiciousClip
 from a2m2.records import read_evidence
 from a2m2.video import write_clip

@@ -24,6 +24,7 @@ from a2m2.cli.info import info
 from a2m2.cli.recognize import recognize
 from a2m2.cli.report import report
 from a2m2.cli.reproduce import reproduce
+from a2m2.cli.serve import serve
 from a2m2.cli.spot import spot
 from a2m2.cli.synth import synth
 from a2m2.cli.train import pretrain, train
@@ -89,6 +90,7 @@ _COMMANDS = (
     demo,
     enrol,
     recognize,
+    serve,
     spot,
     watch,
     synth,

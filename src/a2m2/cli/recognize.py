@@ -47,9 +47,11 @@ def recognize(
 
         a2m2 recognize actions.a2m2 new.mp4 --explain why
     """
-    from a2m2.cli import recognition_output as output
+    from a2m2.cli.recognition_output import print_answers
     from a2m2.errors import ConfigError, DecodeError
     from a2m2.recognize import Recognizer
+    from a2m2.recognize.tabular import as_csv as csv_of
+    from a2m2.recognize.tabular import as_json as json_of
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
@@ -61,11 +63,11 @@ def recognize(
         found = _explained(recognizer, clips, not always_name, explain)
     answers = list(zip(names, found, strict=True))
     if as_json:
-        typer.echo(output.as_json(answers, top=top))
+        typer.echo(json_of(answers, top=top))
     elif as_csv:
-        typer.echo(output.as_csv(answers, top=top))
+        typer.echo(csv_of(answers, top=top))
     else:
-        output.print_answers(answers, top=top)
+        print_answers(answers, top=top)
     if any(isinstance(answer, DecodeError) for _, answer in answers):
         raise typer.Exit(1)
 

@@ -75,7 +75,7 @@ def spot(
     from a2m2.cli import spotting_output as output
     from a2m2.errors import ConfigError
     from a2m2.recognize import Recognizer
-    from a2m2.spotting import SpotSettings
+    from a2m2.spotting import SpotSettings, tabular
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
@@ -90,9 +90,9 @@ def spot(
         return
     outcomes = _search(recognizer, videos, settings)
     if as_json:
-        typer.echo(output.as_json(outcomes))
+        typer.echo(tabular.as_json(outcomes))
     elif as_csv:
-        typer.echo(output.as_csv(outcomes))
+        typer.echo(tabular.as_csv(outcomes))
     else:
         output.print_segments(outcomes)
     for line in [*output.warnings(outcomes), *places.write(outcomes)]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -45,7 +45,13 @@ class Workplace:
         return FeatureStore(self.cache / "features")
 
     def read(
-        self, source: Source, clips: Sequence[ClipLike], labels: Sequence[Label], *, first: int = 0
+        self,
+        source: Source,
+        clips: Sequence[ClipLike],
+        labels: Sequence[Label],
+        *,
+        names: Sequence[str] | None = None,
+        first: int = 0,
     ) -> tuple[SupportClip, ...]:
         """Clips decoded and their features kept, see :func:`read_supports`."""
         return read_supports(
@@ -55,6 +61,7 @@ class Workplace:
             store=self.store,
             digests=DigestCache(self.cache),
             num_threads=self.num_threads,
+            names=names,
             first=first,
             progress=self.progress,
         )
@@ -93,14 +100,19 @@ class Workplace:
 
 
 def enrol_clips(
-    place: Workplace, source: Source, clips: Sequence[ClipLike], labels: Sequence[Label]
+    place: Workplace,
+    source: Source,
+    clips: Sequence[ClipLike],
+    labels: Sequence[Label],
+    *,
+    names: Sequence[str] | None = None,
 ) -> Enrolled:
     """Labelled clips, enrolled.
 
     Raises:
         UndecodableError: clips that cannot be decoded, in one message; the features of the others are kept.
     """
-    return place.fit(source, place.read(source, clips, labels))
+    return place.fit(source, place.read(source, clips, labels, names=names))
 
 
 def add_clips(
@@ -140,3 +152,45 @@ def remove_class(place: Workplace, before: Enrolled, label: Label, *, refit: boo
     if refit and source.fitted:
         return place.fit(source, supports)
     return place.keep(before.encoder, before.descriptors[torch.tensor(rows)], supports)
+
+
+def rearrange_clips(
+    place: Workplace,
+    before: Enrolled,
+    labels: Sequence[Label | None],
+    clips: Sequence[ClipLike],
+    added_labels: Sequence[Label],
+    *,
+    names: Sequence[str] | None = None,
+) -> Enrolled:
+    """The enrolled clips under other labels, and more clips; nothing of the earlier ones need be in the cache.
+
+    A fitted reduction stays as it is, unless none of the clips that it was fitted on stays.
+
+    Args:
+        place: where and how.
+        before: what is enrolled.
+        labels: of the clips that are enrolled, in their order; None leaves one out.
+        clips, added_labels: more clips and their classes.
+        names: what to call these.
+
+    Raises:
+        UndecodableError: as :func:`enrol_clips`.
+        DataError: labels that do not fit, or nothing left.
+    """
+    if len(labels) != len(before.supports):
+        raise DataError(
+            f"expected a label for each of the {len(before.supports)} enrolled clips, got {len(labels)}; match them"
+        )
+    kept = [(row, label) for row, label in enumerate(labels) if label is not None]
+    check_labels([*(label for _, label in kept), *added_labels])
+    source = source_of(before.encoder, place.store)
+    added = place.read(source, clips, added_labels, names=names, first=len(before.supports)) if clips else ()
+    if not kept:
+        return place.fit(source, added)
+    supports = tuple(replace(before.supports[row], label=label) for row, label in kept)
+    descriptors = before.descriptors[torch.tensor([row for row, _ in kept])]
+    if added:
+        described = source.describe(before.encoder, [support.digest for support in added])
+        descriptors = concatenate([descriptors, described])
+    return place.keep(before.encoder, descriptors, (*supports, *added))

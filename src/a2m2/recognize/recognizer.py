@@ -16,13 +16,13 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from a2m2.data import default_cache
-from a2m2.errors import DecodeError, NotEnrolledError, undecodable
+from a2m2.errors import DataError, DecodeError, NotEnrolledError, undecodable
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
 from a2m2.recognition_records import UNKNOWN, Label, Recognition
 from a2m2.recognize.clips import ClipLike, as_clips, clip_name, sample_clip
 from a2m2.recognize.enrolled import Enrolled
-from a2m2.recognize.enrolment import Workplace, add_clips, enrol_clips, remove_class
+from a2m2.recognize.enrolment import Workplace, add_clips, enrol_clips, rearrange_clips, remove_class
 from a2m2.recognize.estimator import Estimator
 from a2m2.recognize.explanation import Explanation, explain, write_explanations
 from a2m2.recognize.file import load_enrolled, save_enrolled
@@ -152,12 +152,20 @@ class Recognizer(Estimator):
 
     # --- enrolling ---
 
-    def fit(self, clips: Clips, labels: ArrayLike, *, progress: Progress | None = None) -> Recognizer:
+    def fit(
+        self,
+        clips: Clips,
+        labels: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Recognizer:
         """Enrol clips, instead of whatever was enrolled before.
 
         Args:
             clips: paths, or frames; see the class.
             labels: the class of each clip.
+            names: what to call the clips; the last two parts of their paths when None.
             progress: told about long steps.
 
         Raises:
@@ -167,7 +175,7 @@ class Recognizer(Estimator):
         """
         listed = as_clips(clips)
         plain = plain_labels(labels, len(listed))
-        self.enrolled_ = enrol_clips(self._place(progress), self._source(), listed, plain)
+        self.enrolled_ = enrol_clips(self._place(progress), self._source(), listed, plain, names=names)
         return self
 
     def add(
@@ -192,6 +200,32 @@ class Recognizer(Estimator):
             DataError: no such class, or the only one; or features that are no longer in the cache.
         """
         self.enrolled_ = remove_class(self._place(progress), self._enrolled(), label, refit=refit)
+        return self
+
+    def rearrange(
+        self,
+        labels: Sequence[Label | None],
+        clips: Clips = (),
+        added_labels: Sequence[Label] = (),
+        *,
+        names: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Recognizer:
+        """Give the enrolled clips other labels, in the order of ``enrolled_.supports`` (None forgets), and add some.
+
+        Reduction and mean stay as they are, as with ``refit=False``, unless no earlier clip stays.
+
+        Raises:
+            DataError: as :meth:`fit`; or not one label for each enrolled clip.
+        """
+        before, listed = self._enrolled(), as_clips(clips)
+        if len(added_labels) != len(listed):
+            raise DataError(
+                f"expected one label a clip, got {len(listed)} clips and {len(added_labels)} labels; match them"
+            )
+        self.enrolled_ = rearrange_clips(
+            self._place(progress), before, labels, listed, added_labels, names=names
+        )
         return self
 
     # --- asking ---

@@ -52,19 +52,22 @@ def read_supports(
     store: FeatureStore,
     digests: DigestCache,
     num_threads: int,
+    names: Sequence[str] | None = None,
     first: int = 0,
     progress: Progress | None = None,
 ) -> tuple[SupportClip, ...]:
     """Every clip decoded once, its features kept by ``source`` and its thumbnails in ``store``.
 
-    What is stored already is not decoded again. ``first`` is the position of the first clip among all those enrolled.
+    What is stored already is not decoded again. Without ``names`` clips are called by their paths, or by their place:
+    ``first`` is the position of the first clip among all those enrolled.
 
     Raises:
         UndecodableError: clips that cannot be decoded, named in one message; the others are stored by then.
     """
 
     def read(position: int) -> SupportClip | DecodeError:
-        clip, name = clips[position], clip_name(clips[position], first + position)
+        clip = clips[position]
+        name = clip_name(clip, first + position) if names is None else names[position]
         digest = clip_digest(clip, digests)
         try:
             kept = _kept(clip, digest, source, store)
