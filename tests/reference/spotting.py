@@ -55,7 +55,7 @@ def slow_counts(
             scores[window, label] = sum(pairs[window, support] for support in members) / len(members)
     best = [max(row) for row in ranks.tolist()]
     middle = float(np.median(best))
-    spread = 1.4826 * float(np.median([abs(value - middle) for value in best]))
+    spread = 1.2533 * sum(abs(value - middle) for value in best) / len(best)
     counts = []
     for window in range(num_windows):
         label = int(np.argmax(ranks[window]))
