@@ -18,6 +18,8 @@ COMMANDS = (
     "demo",
     "enrol",
     "recognize",
+    "spot",
+    "watch",
     "synth",
     "pretrain",
     "train",
