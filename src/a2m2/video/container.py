@@ -154,14 +154,14 @@ class VideoFile:
         kept, self._kept = self._kept, None
         if kept is not None:
             yield from kept
-            if self._damage is not None:
-                raise self._damage
         else:
             self._container.close()
             self._container, self._stream = open_video(self.path)
             packets = self._stored_packets()
             while (packet := self._guarded(lambda: next(packets, None), "it is damaged")) is not None:
                 yield packet
+        if self._damage is not None:
+            raise self._damage
         yield None
 
     def _stored_packets(self) -> Iterator[av.Packet]:
