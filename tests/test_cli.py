@@ -19,6 +19,8 @@ COMMANDS = (
     "enrol",
     "recognize",
     "serve",
+    "spot",
+    "watch",
     "synth",
     "pretrain",
     "train",

@@ -53,7 +53,8 @@ def test_elan_reads_the_same_times_and_classes() -> None:
     types = {one.get("LINGUISTIC_TYPE_ID") for one in root.findall("LINGUISTIC_TYPE")}
     assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.findall("TIER")} == types
     media = root.find("HEADER/MEDIA_DESCRIPTOR")
-    assert media is not None and media.get("MEDIA_URL") == "file:///videos/match.mp4"
+    assert media is not None
+    assert media.get("MEDIA_URL") == "file:///videos/match.mp4"
 
 
 def test_webvtt_cues() -> None:

@@ -55,12 +55,12 @@ def slow_counts(
             scores[window, label] = sum(pairs[window, support] for support in members) / len(members)
     best = [max(row) for row in ranks.tolist()]
     middle = float(np.median(best))
-    spread = 1.4826 * float(np.median([abs(value - middle) for value in best]))
+    spread = 1.2533 * sum(abs(value - middle) for value in best) / len(best)
     counts = []
     for window in range(num_windows):
         label = int(np.argmax(ranks[window]))
         score = scores[window, label]
-        stands_out = best[window] >= middle + 2 * spread and score >= calibrated
+        stands_out = best[window] >= middle + 1.6 * spread and score >= calibrated
         sure = bool(known) and score >= max(calibrated, float(np.quantile(known, 0.75)))
         counts.append(bool(stands_out or sure))
     return ranks, counts

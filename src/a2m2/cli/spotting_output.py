@@ -116,8 +116,8 @@ def warnings(outcomes: Sequence[Outcome]) -> list[str]:
             lines.append(f"error: {record}")
         elif record.ending == "damage":
             lines.append(
-                f"warning: {video} could be read for {timestamp(record.read_seconds)} of "
-                f"{timestamp(record.duration_seconds)} only: {record.damage}; what comes later was not searched"
+                f"warning: {video} could be read up to {timestamp(record.read_seconds)} only: {record.damage}; "
+                "what comes later was not searched"
             )
         elif record.ending == "interrupt":
             lines.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,7 +23,8 @@ def write_timeline(path: Path, record: SpottingRecord) -> None:
     figure = draw_timeline(record)
     kind = path.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else None
-    with atomic_path(path) as temporary:
+    # Without a salt of its own, matplotlib names the parts of an SVG at random.
+    with rc_context({"svg.hashsalt": "a2m2"}), atomic_path(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=metadata, dpi=130)
 
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-SPREADS = 2.0
-"""Robust spreads above the middle from which a window stands out; chosen on classes of the split val."""
+SPREADS = 1.6
+"""Spreads above the middle from which a window stands out; chosen on classes of the split val."""
 SURE = 0.75
 """Share of the left-out clips that score lower than a window that needs not stand out; chosen likewise."""
-FEWEST = 40
-"""Windows below which a recording says nothing about itself."""
+FEWEST = 200
+"""Windows, about half a minute of them, below which a recording says nothing about itself."""
 
-_NORMAL = 1.4826
-"""From a median absolute deviation to the standard deviation of a normal distribution."""
+_NORMAL = 1.2533
+"""From a mean absolute deviation to the standard deviation of a normal distribution."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +53,12 @@ def judge(
     The rank of a window for a class is the mean over the class's clips of (score − median) / mean absolute deviation,
     both over all windows of the recording. A window counts
 
-    * when its best rank lies two robust spreads above the middle of all best ranks, and its score is not below the
-      recogniser's threshold; or
+    * when its best rank lies 1.6 spreads (of 1.2533 mean absolute deviations) above the median of all best ranks, and
+      its score is not below the recogniser's threshold; or
     * when it scores higher than three of four enrolled clips that were left out: a recording of nothing but enrolled
       actions must not hide them all.
 
-    With fewer than 40 windows to compare with, ranks are scores, and the recogniser's threshold decides alone.
+    With fewer than 200 windows to compare with, ranks are scores, and the recogniser's threshold decides alone.
 
     Args:
         pairs: score of each window for each enrolled clip.
@@ -80,7 +80,8 @@ def judge(
         return Judgement(scores, ranks, score >= calibrated)
     everywhere = class_means(_standing(compared, compared), labels).max(1)
     middle = np.median(everywhere)
-    spread = _NORMAL * np.median(np.abs(everywhere - middle))
+    # Not the median deviation: it is 0 where most of a recording is a still picture.
+    spread = _NORMAL * np.abs(everywhere - middle).mean()
     counts = (ranks.max(1, initial=-np.inf) >= middle + SPREADS * spread) & (score >= calibrated)
     if len(known):
         counts |= score >= max(calibrated, float(np.quantile(known, SURE)))

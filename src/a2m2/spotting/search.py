@@ -78,7 +78,8 @@ def spot(
         parts: list[ScoredWindows] = []
         windows = seen_windows(reading.frames(), plan, see_with(enrolled), duration_seconds=reading.end)
         try:
-            parts.extend(score_windows(enrolled, plan, windows, num_threads=settings.num_threads))
+            for part in score_windows(enrolled, plan, windows, num_threads=settings.num_threads):
+                parts.append(part)  # one by one: an interrupt leaves those before it
         except KeyboardInterrupt:
             reading.ending = "interrupt"
     found = joined(parts, len(enrolled.supports))

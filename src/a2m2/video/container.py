@@ -30,14 +30,46 @@ _MAX_KEPT_BYTES = 64 << 20
 _T = TypeVar("_T")
 
 
+class _Scan:
+    """What is learnt from the packets of a stream before any is decoded."""
+
+    def __init__(self) -> None:
+        self.ticks: list[int] = []
+        self.hidden: set[int] = set()
+        self._durations: dict[int, int] = {}
+        self._kept: list[av.Packet] = []
+        self._num_bytes = 0
+
+    def add(self, packet: av.Packet, tick: int | None) -> None:
+        """A packet that holds data, and when it is shown."""
+        self._num_bytes += packet.size
+        if self._num_bytes <= _MAX_KEPT_BYTES:
+            self._kept.append(packet)
+        if tick is None:
+            return
+        if packet.is_discard:  # an edit list hides frames by marking them so
+            self.hidden.add(tick)
+        else:
+            self.ticks.append(tick)
+            self._durations[tick] = packet.duration or 0
+
+    def result(self) -> tuple[list[int], int, list[av.Packet] | None]:
+        """Times of packets to be shown, how long the last of them stays, and the packets if they are few."""
+        last_ticks = self._durations[max(self.ticks)] if self.ticks else 0
+        return sorted(self.ticks), last_ticks, self._kept if self._num_bytes <= _MAX_KEPT_BYTES else None
+
+
 class VideoFile:
     """The video stream of a file. Frame ``k`` is the ``k``-th that a player shows.
 
     Frames hidden by an edit list are not counted, nor are leading ones that cannot be shown because the video
     was cut before the frames they build on.
 
-    Attributes:
+    Args:
         path: the file.
+        until_damage: open a file that is damaged in the middle, too; `frames` raises where the damage begins.
+
+    Attributes:
         expected: the timeline as the packets tell it, found without decoding.
 
     Raises:
@@ -45,7 +77,7 @@ class VideoFile:
             that is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, until_damage: bool = False) -> None:
         check_readable(path)
         self.path = path
         self._container, self._stream = open_video(path)
@@ -53,7 +85,8 @@ class VideoFile:
         self._hidden: frozenset[int] = frozenset()
         try:
             self._has_one_edit = self._container.format.name == _MP4 and self._check_tables()
-            self._ticks, self._last_ticks, self._kept = self._guarded(self._scan, "it is damaged")
+            scan, self._damage = self._scanned(until_damage)
+            self._ticks, self._last_ticks, self._kept = scan.result()
             self.expected = self._timeline(self._ticks)
         except DecodeError:
             self.close()
@@ -98,27 +131,23 @@ class VideoFile:
             self._fail(f"{len(ticks)} frames can be decoded of {len(self._ticks)} stored")
         self._seen = self._timeline(ticks)
 
-    def _scan(self) -> tuple[list[int], int, list[av.Packet] | None]:
-        """Times of packets to be shown, how long the last of them stays, and the packets if they are few."""
-        durations: dict[int, int] = {}
-        hidden = set()
-        ticks, kept, num_bytes = [], [], 0
+    def _scanned(self, until_damage: bool) -> tuple[_Scan, DecodeError | None]:
+        """What the packets tell, as far as they can be read, and what is wrong there if that is to be borne."""
+        scan = _Scan()
+        try:
+            self._guarded(lambda: self._scan(scan), "it is damaged")
+        except DecodeError as error:
+            if not until_damage or not scan.ticks:
+                raise
+            return scan, error
+        return scan, None
+
+    def _scan(self, scan: _Scan) -> None:
         for packet in self._stored_packets():
-            num_bytes += packet.size
-            if num_bytes <= _MAX_KEPT_BYTES:
-                kept.append(packet)
             tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
-            if tick is None:
-                continue
-            if packet.is_discard:  # an edit list hides frames by marking them so
-                hidden.add(tick)
-            else:
-                ticks.append(tick)
-                durations[tick] = packet.duration or 0
+            scan.add(packet, tick)
         if self._has_one_edit:
-            self._hidden = frozenset(hidden.difference(ticks))
-        last_ticks = durations[max(ticks)] if ticks else 0
-        return sorted(ticks), last_ticks, kept if num_bytes <= _MAX_KEPT_BYTES else None
+            self._hidden = frozenset(scan.hidden.difference(scan.ticks))
 
     def _packets(self) -> Iterator[av.Packet | None]:
         """All packets for a new decoder, then None, at which it gives out what it holds back."""
@@ -131,6 +160,8 @@ class VideoFile:
             packets = self._stored_packets()
             while (packet := self._guarded(lambda: next(packets, None), "it is damaged")) is not None:
                 yield packet
+        if self._damage is not None:
+            raise self._damage
         yield None
 
     def _stored_packets(self) -> Iterator[av.Packet]:

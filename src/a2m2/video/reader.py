@@ -240,13 +240,13 @@ def _generator(seed: int, position: int) -> Generator:
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
-def open_source(path: Path, folder_fps: float) -> Source:
-    """The file or the folder of frames at ``path``.
+def open_source(path: Path, folder_fps: float, *, until_damage: bool = False) -> Source:
+    """The file or the folder of frames at ``path``; ``until_damage`` as for `VideoFile`.
 
     Raises:
         DecodeError: as `read_clip`.
     """
-    return FrameFolder(path, fps=folder_fps) if path.is_dir() else VideoFile(path)
+    return FrameFolder(path, fps=folder_fps) if path.is_dir() else VideoFile(path, until_damage=until_damage)
 
 
 def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], folder_fps: float) -> Clip:

@@ -46,7 +46,7 @@ class VideoStream:
         folder_fps: frames a second of a frame folder.
 
     Attributes:
-        duration_seconds: length, as the file tells it.
+        duration_seconds: length as the file tells it, up to where it is damaged if that shows at once.
         frames_per_second: mean rate, likewise.
 
     Raises:
@@ -55,7 +55,7 @@ class VideoStream:
 
     def __init__(self, path: str | Path, *, folder_fps: float = DEFAULT_FOLDER_FPS) -> None:
         self.path = Path(path)
-        self._source = open_source(self.path, folder_fps)
+        self._source = open_source(self.path, folder_fps, until_damage=True)
         expected = self._source.expected
         self.duration_seconds = expected.duration_seconds
         times = expected.pts_seconds
