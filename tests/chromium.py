@@ -59,6 +59,7 @@ class Page:
         """Go to an address, with events on."""
         for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
             await self.call(f"{domain}.enable")
+        await self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         await self.call("Page.navigate", url=address)
 
     async def value(self, expression: str) -> Any:
@@ -69,12 +70,12 @@ class Page:
         assert "exceptionDetails" not in result, (expression, result)
         return result["result"].get("value")
 
-    async def until(self, expression: str, *, seconds: float = 60) -> Any:
+    async def until(self, expression: str, *, seconds: float = 60) -> None:
         """Wait until an expression is true."""
         for _ in range(int(seconds / 0.1)):
-            found = await self.value(expression)
+            found = await self.value(f"Boolean({expression})")
             if found:
-                return found
+                return
             await asyncio.sleep(0.1)
         shown = await self.value("document.body.innerText")
         raise AssertionError(f"waited {seconds} s for {expression}; the page shows:\n{shown}")
