@@ -130,7 +130,7 @@ async def drive(address: str, files: Path, tmp_path: Path) -> None:
                 f"fetch('{path}').then((r) => r.ok ? r.blob() : null).then((b) => b.size)"
             )
             assert size > 50, path
-        foreign = [url for url in page.requests if not url.startswith((address, "blob:"))]
+        foreign = [url for url in page.requests if not url.startswith((address, "blob:", "data:"))]
         assert foreign == []
         assert page.complaints == []
 
