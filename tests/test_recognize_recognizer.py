@@ -136,6 +136,42 @@ def test_paths_frames_and_tensors_are_one(cache: Path, tmp_path: Path, fitted: R
     assert answer.clip == "a/clip.mp4"
 
 
+def test_rearranging_is_adding_and_removing_without_a_new_fit(
+    cache: Path, tmp_path: Path, queries: list[np.ndarray]
+) -> None:
+    clips, labels = squares()
+    first, more = make_fitted(cache, clips, labels), [moving_square("up", 1), moving_square("up", 2)]
+    other = make_fitted(cache, clips, labels)
+    names = ["up/1.mp4", "up/2.mp4"]
+    kept = ["fall" if label == "down" else None if label == "left" else label for label in labels]
+    first.rearrange(kept, more, ["up", "up"], names=names)
+    other.remove("left", refit=False).add(more, "up", refit=False)
+    assert first.classes_.tolist() == ["fall", "right", "up"]
+    assert [support.name for support in first.enrolled_.supports][-2:] == names
+    np.testing.assert_allclose(
+        first.predict_proba(queries), other.predict_proba(queries)[:, [0, 1, 2]], rtol=1e-6
+    )
+    # With none of the earlier clips left there is nothing to be true to: the fit is new.
+    first.cache = tmp_path
+    first.rearrange([None] * 8, clips, labels)
+    whole = make_fitted(cache, clips, labels)
+    np.testing.assert_allclose(first.predict_proba(queries), whole.predict_proba(queries), rtol=1e-5)
+
+
+def make_fitted(cache: Path, clips: list[np.ndarray], labels: list[str]) -> Recognizer:
+    return small(cache).fit(clips, labels)
+
+
+def test_what_cannot_be_rearranged(fitted: Recognizer) -> None:
+    with pytest.raises(DataError, match="a label for each of the 9 enrolled clips, got 1; match them"):
+        fitted.rearrange(["left"])
+    with pytest.raises(DataError, match="expected at least one clip to enrol, got none"):
+        fitted.rearrange([None] * 9)
+    with pytest.raises(DataError, match="got 0 clips and 1 labels"):
+        fitted.rearrange(["left"] * 9, (), ["left"])
+    assert fitted.classes_.tolist() == list(CLASSES)
+
+
 @pytest.mark.parametrize("kind", ["backbone", "weights"])
 def test_adding_and_removing_is_fitting_anew(
     kind: str, cache: Path, weights: Path, queries: list[np.ndarray]

@@ -89,13 +89,13 @@ export function drawAnswers(state, chosen, app) {
   return [
     el("h3", {}, "Answers"),
     el("ul", { class: "answers" }, items),
-    el(
-      "p",
-      { class: "row" },
-      el("a", { class: "button quiet", href: "api/results.csv", download: "results.csv" }, "Download CSV"),
-      el("a", { class: "button quiet", href: "api/results.json", download: "results.json" }, "Download JSON"),
-    ),
+    state.answers.some((answer) => answer.kind === "clip") ? downloads() : null,
   ];
+}
+
+function downloads() {
+  const link = (kind) => el("a", { class: "button quiet", href: `api/results.${kind}`, download: `results.${kind}` }, `Answers as ${kind.toUpperCase()}`);
+  return el("p", { class: "row" }, link("csv"), link("json"));
 }
 
 function takenFor(answer) {

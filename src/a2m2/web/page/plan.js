@@ -13,8 +13,10 @@ export function drawPlan(plan) {
   const heaviest = [...plan.links].reverse();
   let width = 0;
   let pinned = null;
+  let shown = null;
 
   const show = (link) => {
+    shown = link;
     for (const path of place.querySelectorAll(".link")) path.classList.toggle("on", link !== null && path.dataset.link === String(plan.links.indexOf(link)));
     place.classList.toggle("focused", link !== null);
     for (const side of ["query", "support"]) mark(place, plan[side], side, link === null ? null : link[side]);
@@ -30,7 +32,7 @@ export function drawPlan(plan) {
     if (!place.clientWidth || place.clientWidth === width) return;
     width = place.clientWidth;
     place.replaceChildren(picture(plan, width, { show, pin, rest: () => show(pinned) }));
-    show(pinned);
+    show(shown);
   };
   new ResizeObserver(draw).observe(place);
   show(null);

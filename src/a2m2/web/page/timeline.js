@@ -45,7 +45,7 @@ export function drawTimeline(answer, file) {
       "p",
       { class: "row" },
       ...["csv", "json", "vtt"].map((kind) =>
-        el("a", { class: "button quiet", href: `api/answers/${answer.key}/segments.${kind}`, download: `segments.${kind}` }, kind === "vtt" ? "Subtitles (WebVTT)" : kind.toUpperCase()),
+        el("a", { class: "button quiet", href: `api/answers/${answer.key}/segments.${kind}`, download: `segments.${kind}` }, kind === "vtt" ? "Segments as subtitles (WebVTT)" : `Segments as ${kind.toUpperCase()}`),
       ),
     ),
   );
