@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from a2m2.recognize.confidence import (
-    DEFAULT_SHARPNESS,
-    DEFAULT_THRESHOLD,
+    FROZEN_DEFAULT,
+    TRAINED_DEFAULT,
     calibrate,
-    default_confidence,
     fit_sharpness,
     fit_threshold,
     probabilities,
@@ -71,7 +70,7 @@ def test_report_by_hand() -> None:
         names=["a0", "a1", "a2", "b0", "b1"],
         contents=["0", "1", "2", "0", "4"],
         classes=("a", "b"),
-        confidence=default_confidence(12.5),
+        confidence=FROZEN_DEFAULT.at(12.5),
         setting="stage mid",
         settings_tried=2,
     )
@@ -99,7 +98,7 @@ def test_one_clip_a_class_can_say_little() -> None:
         names=["a", "b"],
         contents=["a", "b"],
         classes=("a", "b"),
-        confidence=default_confidence(12.5),
+        confidence=FROZEN_DEFAULT.at(12.5),
         setting="",
         settings_tried=1,
     )
@@ -142,21 +141,22 @@ def test_too_few_clips_leave_the_defaults() -> None:
     labels = np.array([0, 1] * 4)
     scores = rng.normal(size=(8, 2)) + np.eye(2)[labels]
     known, unknown = scores.max(1), scores.min(1)
-    default = default_confidence(12.5)
-    assert calibrate(scores[:3], labels[:3], known[:3], unknown, temperature=12.5) == default
-    assert calibrate(scores, labels, known, unknown[:0], temperature=12.5) == default
-    found = calibrate(scores, labels, known, unknown, temperature=12.5)
+    default = FROZEN_DEFAULT.at(12.5)
+    assert calibrate(scores[:3], labels[:3], known[:3], unknown, default=default) == default
+    assert calibrate(scores, labels, known, unknown[:0], default=default) == default
+    found = calibrate(scores, labels, known, unknown, default=default)
     assert found.calibrated
     assert found.threshold == fit_threshold(known, unknown)
 
 
 def test_defaults_follow_the_temperature() -> None:
     """The same two videos are as alike, and the same answer as sure, whatever τ is."""
-    for temperature in (1.0, 12.5, 30.0):
-        found = default_confidence(temperature)
-        assert found.threshold == pytest.approx(DEFAULT_THRESHOLD * temperature)
-        assert found.sharpness * temperature == pytest.approx(DEFAULT_SHARPNESS)
-        assert not found.calibrated
+    for default in (FROZEN_DEFAULT, TRAINED_DEFAULT):
+        for temperature in (1.0, 12.5, 30.0):
+            found = default.at(temperature)
+            assert found.threshold == pytest.approx(default.threshold * temperature)
+            assert found.sharpness * temperature == pytest.approx(default.sharpness)
+            assert not found.calibrated
 
 
 def test_calibration_error_uses_what_the_others_set() -> None:

@@ -14,9 +14,6 @@ from jaxtyping import Float, Int
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-DEFAULT_SHARPNESS = 12.5
-DEFAULT_THRESHOLD = 0.2
-
 _SHARPNESS_RANGE = (1e-3, 1e3)
 _FEWEST = 4
 """Scores on either side below which a threshold is not calibrated."""
@@ -37,9 +34,27 @@ class Confidence:
     calibrated: bool
 
 
-def default_confidence(temperature: float) -> Confidence:
-    """The shipped defaults for scores of temperature τ, which are τ times as large as 1 − EMD."""
-    return Confidence(DEFAULT_SHARPNESS / temperature, DEFAULT_THRESHOLD * temperature, calibrated=False)
+@dataclass(frozen=True)
+class DefaultConfidence:
+    """What stands in for a calibration where there are too few clips for one.
+
+    Attributes:
+        sharpness, threshold: for scores of temperature 1.
+    """
+
+    sharpness: float
+    threshold: float
+
+    def at(self, temperature: float) -> Confidence:
+        """For scores of temperature τ, which are τ times as large as 1 − EMD."""
+        return Confidence(self.sharpness / temperature, self.threshold * temperature, calibrated=False)
+
+
+FROZEN_DEFAULT = DefaultConfidence(12.5, 0.2)
+"""Best for one clip a class with motion filters, over all tasks of ``python -m a2m2.bench.recognition``."""
+
+TRAINED_DEFAULT = DefaultConfidence(10.0, 0.45)
+"""Likewise with the shipped network."""
 
 
 def probabilities(
@@ -94,7 +109,7 @@ def calibrate(
     known: Float[np.ndarray, "known"],
     unknown: Float[np.ndarray, "unknown"],
     *,
-    temperature: float,
+    default: Confidence,
 ) -> Confidence:
     """Sharpness and threshold from left-out clips, or the defaults where there are too few.
 
@@ -103,8 +118,8 @@ def calibrate(
         labels: their classes.
         known: their best scores.
         unknown: best scores of clips whose class was left out.
-        temperature: τ of the scores, for the defaults.
+        default: where there are fewer than four scores on either side.
     """
     if min(len(known), len(unknown)) < _FEWEST:
-        return default_confidence(temperature)
+        return default
     return Confidence(fit_sharpness(scores, labels), fit_threshold(known, unknown), calibrated=True)

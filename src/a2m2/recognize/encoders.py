@@ -19,6 +19,7 @@ from a2m2.eval.trained import describe_clips
 from a2m2.matching import A2Matcher
 from a2m2.methods import METHODS, find_method
 from a2m2.nn import Backbone
+from a2m2.recognize.confidence import FROZEN_DEFAULT, TRAINED_DEFAULT, DefaultConfidence
 from a2m2.recognize.origin import Origin
 from a2m2.settings import VideoSettings
 from a2m2.structures import Clip, Descriptors
@@ -42,6 +43,7 @@ class ClipEncoder(ABC):
         digest: 16 hex digits that name the weights.
         description: one line for people.
         order_priors: order priors that its matcher may have, the standing one first.
+        default_confidence: of scores that cannot be calibrated.
         mean: ``(dim,)`` mean descriptor that centring subtracts, or None.
         architecture: what its network is built from again; None for a backbone that is opened by name.
         provenance: where trained weights come from, as their training wrote it.
@@ -52,6 +54,7 @@ class ClipEncoder(ABC):
     digest: str
     description: str
     order_priors: tuple[float, ...]
+    default_confidence: DefaultConfidence
     mean: Float[Tensor, "dim"] | None
     architecture: dict[str, Any] | None = None
     provenance: Mapping[str, Any] = MappingProxyType({})
@@ -102,6 +105,7 @@ class FrozenEncoder(ClipEncoder):
     """
 
     order_priors = ORDER_PRIORS
+    default_confidence = FROZEN_DEFAULT
 
     def __init__(self, backbone: Backbone, settings: NetworkSettings, fit: Fit) -> None:
         self.origin = Origin("backbone", settings.backbone.source)
@@ -160,6 +164,8 @@ class TrainedEncoder(ClipEncoder):
     Raises:
         ConfigError: its matcher is not A² with one target a video, which enrolling is made for.
     """
+
+    default_confidence = TRAINED_DEFAULT
 
     def __init__(self, saved: SavedNetwork, origin: Origin) -> None:
         self.origin = origin

@@ -130,7 +130,13 @@ def enrol(
     known, unknown = known_and_unknown(best.scores, labels)
     matcher = best.encoder.matcher(best.order_prior)
     temperature = float(matcher.temperature().detach())
-    confidence = calibrate(best.scores[tested], labels[tested], known, unknown, temperature=temperature)
+    confidence = calibrate(
+        best.scores[tested],
+        labels[tested],
+        known,
+        unknown,
+        default=best.encoder.default_confidence.at(temperature),
+    )
     report = leave_one_out(
         best.scores,
         labels,
