@@ -11,6 +11,7 @@ import torch
 
 from a2m2.errors import ConfigError
 from a2m2.settings import VideoSettings
+from a2m2.spotting import SpotSettings
 from a2m2.spotting.plan import plan_windows, window_seconds
 from a2m2.spotting.scoring import describe_windows, see_with
 from a2m2.spotting.stream import seen_windows
@@ -117,11 +118,14 @@ def test_lengths_come_from_the_enrolled_clips() -> None:
 
 def test_settings_that_cannot_be_used() -> None:
     with pytest.raises(
-        ConfigError, match=r"expected speeds above 0, got 1, 0; give for example 0.75, 1 and 1.33"
+        ConfigError, match=r"expected speeds from 0.05 to 20, got 1, 0; give for example 0.75, 1 and 1.33"
     ):
         window_seconds({"a": [1.0]}, speeds=(1.0, 0.0))
-    with pytest.raises(ConfigError, match="expected speeds above 0, got none"):
-        window_seconds({"a": [1.0]}, speeds=())
+    for speeds, given in (((), "none"), ((float("nan"),), "nan"), ((1e300,), "1e\\+300")):
+        with pytest.raises(ConfigError, match=f"expected speeds from 0.05 to 20, got {given};"):
+            window_seconds({"a": [1.0]}, speeds=speeds)
+    with pytest.raises(ConfigError, match="expected a finite score as threshold, got nan; give for example"):
+        SpotSettings(threshold=float("nan"))
     with pytest.raises(ConfigError, match=r"expected a stride above 0 and at most 1, got 1\.5"):
         plan_windows((1.0,), frames_per_second=25.0, video=EIGHT, stride=1.5)
 
@@ -130,13 +134,16 @@ def test_settings_that_cannot_be_used() -> None:
 def test_descriptors_are_those_of_the_clip_cut_out(tmp_path: Path, shared: bool) -> None:
     """To 1e-3 of their size: maps kept in half precision differ in the last bit where batches differ in size."""
     backbone = str(save_tiny("resnet", tmp_path / "backbone")) if shared else None
-    recognizer = small(tmp_path / "cache", backbone=backbone, num_frames=8).fit(*squares())
+    recognizer = small(tmp_path / "cache", backbone=backbone).fit(*squares(("down", "left"), range(1)))
     enrolled = recognizer.enrolled_
-    frames = np.concatenate([moving_square(name, 5) for name in ("left", "down", "right")])
+    frames = np.concatenate([moving_square(name, 5) for name in ("left", "down")])
     write_clip(tmp_path / "long.mp4", frames, fps=16, crf=0)
     stream = VideoStream(tmp_path / "long.mp4")
-    plan = plan_windows((1.0, 1.5), frames_per_second=stream.frames_per_second, video=enrolled.encoder.video)
+    plan = plan_windows(
+        (1.0, 1.5), stride=0.5, frames_per_second=stream.frames_per_second, video=enrolled.encoder.video
+    )
     windows = list(seen_windows(stream.frames(), plan, see_with(enrolled)))
+    assert {window.window.end - window.window.start for window in windows} == {16, 24}
     described = describe_windows(enrolled, plan, windows)
     decoded = torch.stack([frame.picture() for frame in VideoStream(tmp_path / "long.mp4").frames()])
     for row, one in enumerate(windows):

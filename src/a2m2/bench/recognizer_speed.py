@@ -77,7 +77,7 @@ def measure(folder: Path, *, way: int, shot: int, queries: int, arguments: Seque
     )
     importing, loading = map(float, started.stdout.split())
     recognizer = Recognizer.load(actions)
-    video = recognizer._enrolled().encoder.video
+    video = recognizer.enrolled_.encoder.video
     whole, decoding = [], []
     for clip in asked:
         start = time.perf_counter()

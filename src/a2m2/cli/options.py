@@ -31,6 +31,12 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder for cached features; $A2M2_CACHE or ~/.cache/a2m2 when not given."),
 ]
+Speeds = Annotated[
+    str, typer.Option("--speeds", help="How fast actions may be, relative to the enrolled clips.")
+]
+Stride = Annotated[
+    float, typer.Option("--stride", help="From one window to the next, as a share of the window.")
+]
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2m2.cli.options import DryRun
+from a2m2.cli.options import DryRun, Speeds, Stride
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -29,12 +29,8 @@ def spot(
             show_default=False,
         ),
     ] = None,
-    speeds: Annotated[
-        str, typer.Option(help="How fast actions may be, relative to the enrolled clips.")
-    ] = "0.75,1,1.33",
-    stride: Annotated[
-        float, typer.Option(help="From one window to the next, as a share of the window.")
-    ] = 0.25,
+    speeds: Speeds = "0.75,1,1.33",
+    stride: Stride = 0.25,
     merge: Annotated[
         float | None,
         typer.Option(
@@ -152,7 +148,12 @@ def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings
     for video in videos:
         try:
             with closing(VideoStream(video)) as stream:
-                plan = plan_for(enrolled, stream, settings)
+                plan = plan_for(
+                    enrolled,
+                    settings,
+                    frames_per_second=stream.frames_per_second,
+                    duration_seconds=stream.duration_seconds,
+                )
                 number = sum(plan.count(stream.duration_seconds).values())
                 lengths = ", ".join(
                     f"{seconds:.1f} s" for seconds in (plan.seconds(one.length) for one in plan.lengths)

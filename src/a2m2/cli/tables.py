@@ -15,8 +15,11 @@ _WIDTH = 110
 
 def console() -> Console:
     """Standard output; as wide as the terminal, or wide enough for every table where there is none."""
-    screen = Console()
-    return screen if screen.is_terminal else Console(width=_WIDTH)
+    # Names are printed as they are: a class may be called [a] or :b:.
+    screen = Console(markup=False, emoji=False)
+    if not screen.is_terminal:
+        screen.width = _WIDTH
+    return screen
 
 
 def print_accuracy(run: RunRecord, summary: Summary) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2m2.cli.options import Speeds, Stride
 from a2m2.cli.spot import speeds_of
 
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    speeds: Annotated[
-        str, typer.Option(help="How fast actions may be, relative to the enrolled clips.")
-    ] = "0.75,1,1.33",
-    stride: Annotated[
-        float, typer.Option(help="From one window to the next, as a share of the window.")
-    ] = 0.25,
+    speeds: Speeds = "0.75,1,1.33",
+    stride: Stride = 0.25,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     as_fast_as_possible: Annotated[
         bool, typer.Option("--as-fast-as-possible", help="Do not wait for a file to play, and drop no frame.")
@@ -50,22 +47,17 @@ def watch(
         a2m2 watch actions.a2m2 --camera match.mp4
     """
     from a2m2.recognize import Recognizer
-    from a2m2.spotting.plan import plan_windows, window_seconds
-    from a2m2.spotting.search import durations
+    from a2m2.spotting import SpotSettings
+    from a2m2.spotting.search import plan_for
     from a2m2.spotting.watching import watch as events
     from a2m2.video.live import LiveStream
 
+    settings = SpotSettings(speeds_of(speeds), stride, threshold)
     enrolled = Recognizer.load(actions).enrolled_
-    lengths = window_seconds(durations(enrolled), speeds=speeds_of(speeds))
     stream = LiveStream(camera, wait=as_fast_as_possible)
     number = 0
     try:
-        plan = plan_windows(
-            lengths,
-            stride=stride,
-            frames_per_second=stream.frames_per_second,
-            video=enrolled.encoder.video,
-        )
+        plan = plan_for(enrolled, settings, frames_per_second=stream.frames_per_second)
         for event in events(enrolled, plan, stream.frames(), threshold=threshold):
             number += event.kind == "start"
             typer.echo(_as_json(event) if as_json else _in_words(event))

@@ -77,6 +77,8 @@ def load_enrolled(path: Path) -> Enrolled:
     Raises:
         WeightsError: nothing there, damaged, changed, not one of ours, or a backbone that is not to be had.
     """
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder; give the file that a2m2 enrol wrote")
     if not path.is_file():
         raise WeightsError(f"no recogniser {path}; {nearest_path(path) or 'make one with a2m2 enrol'}")
     metadata, read = read_tensors(path, cure=CURE)

@@ -17,6 +17,7 @@ SPEEDS = (0.75, 1.0, 1.33)
 STRIDE = 0.25
 """From one window to the next, as a share of the window."""
 
+_SLOWEST, _FASTEST = 0.05, 20.0
 _ALIKE = 1.2
 """Lengths nearer to each other than this ratio are one."""
 
@@ -107,11 +108,13 @@ def window_seconds(
         speeds: an action at speed 2 takes half as long as the enrolled clips.
 
     Raises:
-        ConfigError: no speed, or one that is not positive.
+        ConfigError: no speed, or one outside 0.05 to 20: windows would hold all memory, or less than a frame.
     """
-    if not speeds or not all(math.isfinite(speed) and speed > 0 for speed in speeds):
+    if not speeds or not all(_SLOWEST <= speed <= _FASTEST for speed in speeds):
         given = ", ".join(f"{speed:g}" for speed in speeds) or "none"
-        raise ConfigError(f"expected speeds above 0, got {given}; give for example 0.75, 1 and 1.33")
+        raise ConfigError(
+            f"expected speeds from {_SLOWEST:g} to {_FASTEST:g}, got {given}; give for example 0.75, 1 and 1.33"
+        )
     wanted = sorted(median(some) / speed for some in durations.values() for speed in speeds)
     kept: list[float] = []
     for seconds in wanted:

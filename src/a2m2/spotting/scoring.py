@@ -63,22 +63,29 @@ def describe_windows(enrolled: Enrolled, plan: WindowPlan, windows: Sequence[See
     )
 
 
+@torch.inference_mode()
+def score_pairs(
+    enrolled: Enrolled, plan: WindowPlan, windows: Sequence[SeenWindow]
+) -> Float[np.ndarray, "window support"]:
+    """Score of every window for every enrolled clip."""
+    # A class a clip: the matchers of recognisers are means of pairs.
+    alone = torch.arange(len(enrolled.supports))
+    described = describe_windows(enrolled, plan, windows)
+    match = enrolled.matcher(enrolled.descriptors, alone, described, num_classes=len(alone))
+    scores: Float[np.ndarray, "window support"] = match.logits.double().numpy()
+    return scores
+
+
 def score_windows(
     enrolled: Enrolled, plan: WindowPlan, windows: Iterable[SeenWindow], *, num_threads: int
 ) -> Iterator[ScoredWindows]:
     """Scores of windows, a batch at a time and in order; frames are read while earlier batches are scored."""
 
-    # A class a clip: the matchers of recognisers are means of pairs.
-    alone = torch.arange(len(enrolled.supports))
-
     def score(batch: Sequence[SeenWindow]) -> ScoredWindows:
-        with torch.inference_mode():
-            queries = describe_windows(enrolled, plan, batch)
-            match = enrolled.matcher(enrolled.descriptors, alone, queries, num_classes=len(alone))
         return ScoredWindows(
             np.array([plan.seconds(window.window.start) for window in batch]),
             np.array([plan.seconds(window.window.end) for window in batch]),
-            match.logits.double().numpy(),
+            score_pairs(enrolled, plan, batch),
         )
 
     return map_in_threads(score, _batched(windows), num_threads=num_threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class SpotSettings:
         num_threads: batches of windows scored at the same time; results do not depend on it.
 
     Raises:
-        ConfigError: a gap below 0.
+        ConfigError: a gap below 0, or a threshold that is no finite number.
     """
 
     speeds: tuple[float, ...] = SPEEDS
@@ -43,6 +44,11 @@ class SpotSettings:
     num_threads: int = 2
 
     def __post_init__(self) -> None:
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ConfigError(
+                f"expected a finite score as threshold, got {self.threshold:g}; give for example the score of a "
+                "segment that is right"
+            )
         if self.merge_seconds is not None and not self.merge_seconds >= 0:
             raise ConfigError(f"expected a gap of 0 s or more to merge over, got {self.merge_seconds:g} s")
 
@@ -73,7 +79,12 @@ def spot(
     """
     settings = SpotSettings() if settings is None else settings
     with closing(VideoStream(path)) as stream:
-        plan = plan_for(enrolled, stream, settings)
+        plan = plan_for(
+            enrolled,
+            settings,
+            frames_per_second=stream.frames_per_second,
+            duration_seconds=stream.duration_seconds,
+        )
         reading = _Reading(stream, progress)
         parts: list[ScoredWindows] = []
         windows = seen_windows(reading.frames(), plan, see_with(enrolled), duration_seconds=reading.end)
@@ -115,18 +126,28 @@ def spot(
     )
 
 
-def plan_for(enrolled: Enrolled, stream: VideoStream, settings: SpotSettings) -> WindowPlan:
-    """The windows of a recording."""
+def plan_for(
+    enrolled: Enrolled,
+    settings: SpotSettings,
+    *,
+    frames_per_second: float,
+    duration_seconds: float | None = None,
+) -> WindowPlan:
+    """The windows of a recording, or of live pictures, whose duration nobody knows.
+
+    Raises:
+        ConfigError: speeds, or a stride, that cannot be used.
+    """
     return plan_windows(
-        window_seconds(durations(enrolled), speeds=settings.speeds),
+        window_seconds(_durations(enrolled), speeds=settings.speeds),
         stride=settings.stride,
-        frames_per_second=stream.frames_per_second,
+        frames_per_second=frames_per_second,
         video=enrolled.encoder.video,
-        duration_seconds=stream.duration_seconds,
+        duration_seconds=duration_seconds,
     )
 
 
-def durations(enrolled: Enrolled) -> dict[Label, Sequence[float]]:
+def _durations(enrolled: Enrolled) -> dict[Label, Sequence[float]]:
     """How long the enrolled clips of each class are, in seconds."""
     return {
         label: [support.duration_seconds for support in enrolled.supports if support.label == label]

@@ -6,14 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
 
 from a2m2.recognize.enrolled import Enrolled
 from a2m2.spotting.events import Event, EventTracker, Sighting
 from a2m2.spotting.judging import judge
 from a2m2.spotting.plan import WindowPlan
-from a2m2.spotting.scoring import describe_windows, known_scores, see_with
-from a2m2.spotting.stream import SeenWindow, seen_windows
+from a2m2.spotting.scoring import known_scores, score_pairs, see_with
+from a2m2.spotting.stream import seen_windows
 from a2m2.video.stream import StreamedFrame
 
 _REMEMBERED = 2000
@@ -38,10 +37,10 @@ def watch(
     past: deque[np.ndarray] = deque(maxlen=_REMEMBERED)
     tracker = EventTracker()
     for window in seen_windows(frames, plan, see_with(enrolled)):
-        pairs = _pairs(enrolled, plan, window)
-        past.append(pairs)
+        pairs = score_pairs(enrolled, plan, [window])
+        past.append(pairs[0])
         judged = judge(
-            pairs[None],
+            pairs,
             labels,
             calibrated=enrolled.confidence.threshold,
             known=known,
@@ -56,17 +55,3 @@ def watch(
             sighting = Sighting(enrolled.classes[best], start, end, float(judged.ranks[0, best]), chance)
         yield from tracker.update(start, sighting)
     yield from tracker.finish()
-
-
-@torch.inference_mode()
-def _pairs(enrolled: Enrolled, plan: WindowPlan, window: SeenWindow) -> np.ndarray:
-    """Score of one window for every enrolled clip."""
-    alone = torch.arange(len(enrolled.supports))
-    described = describe_windows(enrolled, plan, [window])
-    scores: np.ndarray = (
-        enrolled.matcher(enrolled.descriptors, alone, described, num_classes=len(alone))
-        .logits[0]
-        .double()
-        .numpy()
-    )
-    return scores

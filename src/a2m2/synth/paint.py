@@ -37,7 +37,7 @@ def paint(
         grain: texels of a surface in one frame's width.
         background: repeats too; it is as wide as the frame at a zoom of 1.
         camera: shift x, shift y in frame widths, turn in radians and log zoom of each frame.
-        line: 0 paints whole parts; else only their contours, half as wide as this share of the frame.
+        line: half the width of a contour in px; 0 paints whole parts.
         softness: width of an edge in px.
         size: side of a frame in px.
         frame_index: which frames.

@@ -51,12 +51,12 @@ class LiveStream:
         self.num_dropped = 0
         self.damage: DecodeError | None = None
         self._wait = wait
+        self._address = address
         self._stop = threading.Event()
         self._queue: queue.Queue[StreamedFrame | None] = queue.Queue(_WAITING)
         self._file: VideoStream | None = None
         if address.isdecimal() or "://" in address:
             self._container = _open(address)
-            self._address = address
             rate = self._container.streams.video[0].average_rate
             self.frames_per_second = float(rate) if rate else _DEFAULT_RATE
         else:
@@ -96,7 +96,8 @@ class LiveStream:
             self.damage = DecodeError(
                 self._address, f"the source ended ({error.strerror})", "check it and start again"
             )
-        self._queue.put(None)
+        finally:
+            self._queue.put(None)  # whatever happened: somebody waits for the next frame
 
     def _hand_over(self, frame: StreamedFrame) -> None:
         try:

@@ -34,7 +34,10 @@ def is_own_host(host: str, own: str) -> bool:
         host: of the request, a port may follow.
         own: what the server was bound to.
     """
-    name = urlsplit(f"//{host}").hostname
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:  # such as a bracket that is not closed
+        return False
     if name is None:
         return False
     if name in ("localhost", own.lower()):
@@ -50,7 +53,7 @@ def is_same_origin(request: web.Request) -> bool:
     """Whether a request comes from the server's own page, or from no page at all."""
     origin = request.headers.get("Origin")
     if origin is not None:
-        return urlsplit(origin).netloc == request.host
+        return origin.partition("://")[2] == request.host
     return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
 
 
