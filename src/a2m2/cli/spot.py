@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2m2.checks import output_file
 from a2m2.cli.options import DryRun, Speeds, Stride
 from a2m2.progress import show_progress
 
@@ -84,6 +85,8 @@ def spot(
         for path in places.paths():
             typer.echo(f"would write {path}")
         return
+    for path in places.paths():
+        output_file(path)
     outcomes = _search(recognizer, videos, settings)
     if as_json:
         typer.echo(tabular.as_json(outcomes))
