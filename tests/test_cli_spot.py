@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2m2.errors import DecodeError
 from a2m2.recognize import Recognizer
 from a2m2.spotting import judging, scoring, search
 from a2m2.spotting.scoring import ScoredWindows
@@ -167,6 +168,26 @@ def test_ctrl_c_leaves_what_was_found(
     assert entry["ending"] == "interrupt"
     assert [one["class"] for one in entry["segments"]] == ["left"]
     assert "stopped at 00:00:0" in captured.err
+
+
+def test_ctrl_c_while_a_recording_is_opened_keeps_those_before_it(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(path: Path) -> object:
+        if path == recording:
+            raise KeyboardInterrupt
+        raise DecodeError(path, "it is empty", "copy it again")
+
+    monkeypatch.setattr(search, "VideoStream", interrupted)
+    assert call(monkeypatch, "spot", actions, tmp_path / "none.mp4", recording, "--json") == 130
+    captured = capsys.readouterr()
+    (entry,) = json.loads(captured.out)
+    assert entry["error"] == "it is empty; copy it again"
+    assert f"stopped before {recording} was searched" in captured.err
 
 
 def test_options_that_cannot_be_used(
