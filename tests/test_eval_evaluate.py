@@ -23,7 +23,7 @@ from tiny_clips import make_dataset
 
 SPLITS = {"train": ["still", "down_right"], "test": ["right", "left", "down", "up"]}
 SMALL = ["video.resize=48", "video.crop=48", "protocol.way=3", "protocol.episodes=30", "m2.components=8"]
-FEW_FRAMES = "video.num_frames=2"
+FEW_FRAMES = "video.num_frames=4"
 """For tests that look at no accuracy."""
 
 

@@ -122,7 +122,7 @@ def test_styles_show_the_same_motion(stratum):
 
 def test_camouflage_has_the_colours_of_the_background():
     def distance(style: str) -> float:
-        config = SynthConfig(style=style, seed=9, size=48, num_frames=2)
+        config = SynthConfig(style=style, seed=9, size=48, num_frames=8)
         dresses = [make_clip(config, draw_classes("sets", 9)[i], i).dress for i in range(8)]
         return np.mean([np.abs(d.surfaces.mean((2, 3)) - d.background.mean((1, 2))).mean() for d in dresses])
 
@@ -132,5 +132,5 @@ def test_camouflage_has_the_colours_of_the_background():
 def test_only_lines_are_contours():
     definition = draw_classes("figures", 9)[0]
     for style, contours in (("lines", True), ("hatched", False), ("varied", False)):
-        config = SynthConfig(stratum="figures", style=style, seed=9, size=48, num_frames=2)
+        config = SynthConfig(stratum="figures", style=style, seed=9, size=48, num_frames=8)
         assert all((make_clip(config, definition, i).dress.line > 0) == contours for i in range(3))
