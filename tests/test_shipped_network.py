@@ -34,7 +34,8 @@ def test_it_recognises_motions_that_it_never_saw(tmp_path: Path):
     recognizer = Recognizer(cache=tmp_path)
     config = SynthConfig(stratum="sequences", timing=0.5, size=64)
     # Only the frames that the network will look at are painted.
-    seen = sample_index(config.num_frames, 8, policy="segment_center").numpy()
+    video = load_network(MOTION_SMALL).settings.video
+    seen = sample_index(config.num_frames, video.num_frames, policy=video.policy).numpy()
     right = []
     definitions = [c for c in draw_classes("sequences", HELD_OUT_SEED) if c.split == "test"][::2]
     for first in (0, 6):
