@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import re
 import shlex
@@ -54,5 +55,14 @@ def run_guide(
             continue
         words = shlex.split(text, comments=True)[1:]
         arguments = [path for word in words for path in (sorted(glob.glob(word)) if "*" in word else [word])]
-        assert call(monkeypatch, *arguments) == (1 if text in failing else 0), text
+        assert _call(monkeypatch, arguments) == (1 if text in failing else 0), text
     assert not unused
+
+
+def _call(monkeypatch: pytest.MonkeyPatch, words: Sequence[str]) -> int:
+    """Exit status of a command; the file behind ``>`` gets what it prints."""
+    if ">" not in words:
+        return call(monkeypatch, *words)
+    *arguments, _, place = words
+    with open(place, "w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+        return call(monkeypatch, *arguments)

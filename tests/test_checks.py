@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.checks import atomic_path, output_folder, write_text_atomic
+from a2m2.checks import atomic_path, output_file, output_folder, write_text_atomic
 from a2m2.errors import OutputError
 
 
@@ -33,6 +33,14 @@ def test_output_folder_that_is_a_file(tmp_path: Path) -> None:
     )
     with pytest.raises(OutputError, match=expected):
         output_folder(below)
+
+
+def test_output_file_that_could_not_be_written(tmp_path: Path) -> None:
+    assert output_file(tmp_path / "a" / "actions.a2m2") == tmp_path / "a" / "actions.a2m2"
+    assert list((tmp_path / "a").iterdir()) == []
+    expected = f"^cannot write {re.escape(str(tmp_path))}: it is a folder; give the name of a file$"
+    with pytest.raises(OutputError, match=expected):
+        output_file(tmp_path)
 
 
 def test_output_folder_with_foreign_files_is_refused_only_with_a_marker(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from a2m2.cli.recognition_output import print_answers
+from a2m2.recognition_records import Recognition, ScoredClass
 from a2m2.recognize import LeaveOneOut
 from a2m2.recognize.in_words import report_lines
 from a2m2.recognize.report import ClassReport, Confusion, SuspiciousClip
@@ -157,11 +159,20 @@ def test_dry_run_and_wrong_places(
         (("enrol", data, "-o", tmp_path, *fast), "it is a folder"),
         (("enrol", data, "-o", actions, "--size", "48"), "--frames and --size are for --backbone"),
         (("recognize", tmp_path / "none.a2m2", "a.mp4"), "no recogniser"),
+        (("recognize", tmp_path, "a.mp4"), "is a folder; give the file that a2m2 enrol wrote"),
         (("recognize", actions, "a.mp4", "--json", "--csv"), "exclude each other"),
     ]
     for arguments, expected in cases:
         assert call(monkeypatch, *arguments) == 1, arguments
         assert expected in error_line(capsys), arguments
+
+
+def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "[/b] :b:"
+    print_answers([("[a].mp4", Recognition("[a].mp4", name, (ScoredClass(name, 1.0, 1.0),)))], top=1)
+    printed = capsys.readouterr().out
+    assert "[a].mp4" in printed
+    assert printed.count(name) == 2
 
 
 # --- the report in words ---

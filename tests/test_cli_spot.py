@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2m2.errors import DecodeError
 from a2m2.recognize import Recognizer
+from a2m2.spotting import judging, scoring, search
 from a2m2.spotting.scoring import ScoredWindows
 from a2m2.video import write_clip
 from recognize_fixtures import small, squares
@@ -19,8 +21,8 @@ from test_cli import call, error_line
 from tiny_clips import NUM_FRAMES, moving_square
 
 SHOWN = ["still", "left", "still", "down", "still", "still"]
-SURE = ("--threshold", "6")
-"""Recordings of a few seconds say nothing about themselves."""
+SURE = ("--threshold", "6", "--speeds", "1")
+"""Recordings of a few seconds say nothing about themselves; windows of one length are the fewest."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,8 @@ def test_a_longer_recording_says_itself_what_counts(
 ) -> None:
     idle = ["still", "up", "still"] * 2
     path = record(tmp_path / "long.mp4", [*idle, "left", *idle, "down", *idle])
-    assert call(monkeypatch, "spot", actions, path, "--json") == 0
+    monkeypatch.setattr(judging, "FEWEST", 60)  # of the 77 windows there are
+    assert call(monkeypatch, "spot", actions, path, "--json", "--speeds", "1") == 0
     assert {label for label, _, _ in found(capsys.readouterr().out)} == {"left", "down"}
 
 
@@ -149,23 +152,42 @@ def test_damage_in_the_middle_is_told_and_what_came_before_is_kept(
 def test_ctrl_c_leaves_what_was_found(
     actions: Path, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from a2m2.spotting import scoring, search
-
     whole = scoring.score_windows
 
     def interrupted(*arguments: object, **options: object) -> Iterator[ScoredWindows]:
         for number, part in enumerate(whole(*arguments, **options)):  # type: ignore[arg-type]
-            if number == 2:
+            if number == 1:
                 raise KeyboardInterrupt
             yield part
 
     monkeypatch.setattr(search, "score_windows", interrupted)
+    monkeypatch.setattr(scoring, "_BATCH", 8)  # the second action lies in later batches
     assert call(monkeypatch, "spot", actions, recording, recording, *SURE, "--json") == 130
     captured = capsys.readouterr()
     (entry,) = json.loads(captured.out)
     assert entry["ending"] == "interrupt"
     assert [one["class"] for one in entry["segments"]] == ["left"]
     assert "stopped at 00:00:0" in captured.err
+
+
+def test_ctrl_c_while_a_recording_is_opened_keeps_those_before_it(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(path: Path) -> object:
+        if path == recording:
+            raise KeyboardInterrupt
+        raise DecodeError(path, "it is empty", "copy it again")
+
+    monkeypatch.setattr(search, "VideoStream", interrupted)
+    assert call(monkeypatch, "spot", actions, tmp_path / "none.mp4", recording, "--json") == 130
+    captured = capsys.readouterr()
+    (entry,) = json.loads(captured.out)
+    assert entry["error"] == "it is empty; copy it again"
+    assert f"stopped before {recording} was searched" in captured.err
 
 
 def test_options_that_cannot_be_used(
@@ -178,6 +200,8 @@ def test_options_that_cannot_be_used(
     for options, message in (
         (("--json", "--csv"), "error: --json and --csv exclude each other; give one"),
         (("--speeds", "fast"), "error: expected speeds as numbers with commas between, got 'fast'"),
+        (("--speeds", "0"), "error: expected speeds from 0.05 to 20, got 0; "),
+        (("--threshold", "nan"), "error: expected a finite score as threshold, got nan; "),
         (("--merge", "-1"), "error: expected a gap of 0 s or more to merge over, got -1 s"),
         (("--timeline", "x.gif"), "error: expected a file that ends in .svg or .png, got x.gif; rename it"),
         ((tmp_path / "long.mp4", "--vtt", tmp_path), "error: two recordings would be written to one file in"),

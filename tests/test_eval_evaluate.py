@@ -23,6 +23,8 @@ from tiny_clips import make_dataset
 
 SPLITS = {"train": ["still", "down_right"], "test": ["right", "left", "down", "up"]}
 SMALL = ["video.resize=48", "video.crop=48", "protocol.way=3", "protocol.episodes=30", "m2.components=8"]
+FEW_FRAMES = "video.num_frames=4"
+"""For tests that look at no accuracy."""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +61,9 @@ class Work:
         monkeypatch.setattr(Backbone, "forward", counted_forward)
 
 
-def test_from_clips_to_records(data: Path, tmp_path: Path) -> None:
+def test_from_clips_to_records(cache: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = evaluate(settings(data, "protocol.episodes=200"), out=out, cache=tmp_path / "cache")
+    result = evaluate(settings(data, "protocol.episodes=200"), out=out, cache=cache)
     assert result.summary.methods["a2m2_net"].accuracy > 0.6
     assert read_run(out) == result.run
     assert tuple(read_episodes(out)) == result.records
@@ -113,14 +115,15 @@ def test_the_regulariser_reaches_the_descriptors() -> None:
 def test_a_second_method_decodes_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(monkeypatch)
     cache = tmp_path / "cache"
-    evaluate(settings(data, "methods=[a2m2_net]"), cache=cache)
+    evaluate(settings(data, FEW_FRAMES, "methods=[a2m2_net]"), cache=cache)
     assert (work.num_decoded, work.num_forward) == (30, 30)
-    evaluate(settings(data, "methods=[diagonal, protonet, a2_first_order]"), cache=cache)
+    evaluate(settings(data, FEW_FRAMES, "methods=[diagonal, protonet, a2_first_order]"), cache=cache)
     assert (work.num_decoded, work.num_forward) == (30, 30)
-    evaluate(settings(data, "methods=[a2m2_net]", "m2.components=4", "protocol.shot=2"), cache=cache)
+    changes = ("methods=[a2m2_net]", "m2.components=4", "protocol.shot=2")
+    evaluate(settings(data, FEW_FRAMES, *changes), cache=cache)
     assert (work.num_decoded, work.num_forward) == (30, 30)
     assert "0 of 20 test clips still to embed" in "\n".join(
-        plan(settings(data, "methods=[diagonal]"), cache=cache)
+        plan(settings(data, FEW_FRAMES, "methods=[diagonal]"), cache=cache)
     )
 
 
@@ -129,7 +132,7 @@ def test_two_runs_are_the_same_bytes_with_any_cache_and_threads(data: Path, tmp_
     runs = []
     for number, (cache, threads) in enumerate([("one", 1), ("one", 2), ("two", 2)]):
         out = tmp_path / str(number)
-        evaluate(settings(data), out=out, cache=tmp_path / cache, num_threads=threads)
+        evaluate(settings(data, FEW_FRAMES), out=out, cache=tmp_path / cache, num_threads=threads)
         runs.append([(out / name).read_bytes() for name in names])
     assert runs[0] == runs[1] == runs[2]
 
@@ -142,16 +145,16 @@ def test_without_a_train_split_each_episode_fits_its_supports(tmp_path: Path) ->
     assert result.summary.methods["a2m2_net"].accuracy > 0.4
 
 
-def test_a_transductive_fit_is_labelled(data: Path, tmp_path: Path) -> None:
-    result = evaluate(settings(data, "fit=transductive"), cache=tmp_path)
+def test_a_transductive_fit_is_labelled(cache: Path, data: Path) -> None:
+    result = evaluate(settings(data, "fit=transductive"), cache=cache)
     assert result.run.notes[0].startswith(
         "transductive: reduction and mean descriptor were fitted on the test clips"
     )
 
 
-def test_several_stages_and_pooled_splits(data: Path, tmp_path: Path) -> None:
+def test_several_stages_and_pooled_splits(cache: Path, data: Path) -> None:
     chosen = settings(data, "m2.stages=[mid, last]", "split=[train, test]", "methods=[a2m2_net, protonet]")
-    result = evaluate(chosen, cache=tmp_path)
+    result = evaluate(chosen, cache=cache)
     assert len(result.run.classes) == 6
     assert result.run.fit == "supports"
 
@@ -180,18 +183,18 @@ def test_broken_videos_are_named_together_and_the_rest_is_kept(data: Path, tmp_p
     with pytest.raises(
         DataError, match=r"^2 videos cannot be decoded: .*left/01\.mp4: .*right/02\.mp4: .*; replace or"
     ):
-        evaluate(settings(root), cache=cache)
+        evaluate(settings(root, FEW_FRAMES), cache=cache)
     kept = list((cache / "features" / "maps").rglob("*.safetensors"))
     assert len(kept) == 2 * 7
 
 
 def test_a_damaged_cache_file_is_computed_again(data: Path, tmp_path: Path) -> None:
-    first = evaluate(settings(data), cache=tmp_path)
+    first = evaluate(settings(data, FEW_FRAMES), cache=tmp_path)
     for path in (tmp_path / "features" / "descriptors").rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     for path in list((tmp_path / "features" / "maps").rglob("*.safetensors"))[::2]:
         path.write_bytes(path.read_bytes()[:-1])
-    assert evaluate(settings(data), cache=tmp_path).records == first.records
+    assert evaluate(settings(data, FEW_FRAMES), cache=tmp_path).records == first.records
 
 
 def test_a_write_that_fails_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,15 +222,15 @@ def test_impossible_settings_are_named_before_the_work(data: Path, tmp_path: Pat
         evaluate(settings(data, "split=[]"), cache=tmp_path)
 
 
-def test_a_method_of_an_outsider(data: Path, tmp_path: Path) -> None:
+def test_a_method_of_an_outsider(cache: Path, data: Path) -> None:
     name = "a2m2.methods:diagonal"
-    result = evaluate(settings(data, f"methods=['{name}', diagonal]"), cache=tmp_path)
+    result = evaluate(settings(data, f"methods=['{name}', diagonal]"), cache=cache)
     assert all(r.predictions[name] == r.predictions["diagonal"] for r in result.records)
 
 
-def test_maps_are_kept_in_half_precision(data: Path, tmp_path: Path) -> None:
-    evaluate(settings(data, "methods=[diagonal]"), cache=tmp_path)
-    store = FeatureStore(tmp_path / "features")
+def test_maps_are_kept_in_half_precision(cache: Path, data: Path) -> None:
+    evaluate(settings(data, "methods=[diagonal]"), cache=cache)
+    store = FeatureStore(cache / "features")
     path = next((store.root / "maps").rglob("*.safetensors"))
     tensors = store.get("maps", path.parts[-3], path.stem)
     assert tensors["map"].dtype == torch.float16

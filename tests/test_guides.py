@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from a2m2.synth import SynthConfig, draw_classes
+from a2m2.synth.recording import draw_recording
 from a2m2.video import write_clip
 from guides import run_guide, steps
 from tiny_clips import make_dataset, moving_square
@@ -51,7 +55,28 @@ def test_bring_your_own_backbone(
     assert "my_clips/test/" in printed
 
 
-@pytest.mark.parametrize("name", ["recognize.md", "bring-your-own-backbone.md"])
+def test_find_an_action_in_a_match(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SynthConfig(stratum="sequences", size=48)
+    shown = [one for one in draw_classes("sequences", config.seed) if one.split == "test"]
+    match = draw_recording(config, shown, seconds=15.0, number=0)
+    write_clip(folder / "match.mp4", np.concatenate(list(match.frames())), fps=config.fps)
+    no_camera = "--camera 97"
+    run_guide(
+        "spot.md",
+        monkeypatch,
+        shorten={
+            "--clips 5": "--clips 2 --set size=48",
+            "--camera 0": no_camera,
+            "--camera match.mp4": "--camera match.mp4 --as-fast-as-possible",
+        },
+        failing=[f"a2m2 watch actions.a2m2 {no_camera}"],
+    )
+    assert all((folder / name).stat().st_size for name in ("match.eaf", "match.vtt", "match.svg"))
+    with (folder / "found.csv").open() as file:
+        assert csv.DictReader(file).fieldnames == ["video", "class", "start", "end", "probability", "score"]
+
+
+@pytest.mark.parametrize("name", ["recognize.md", "spot.md", "bring-your-own-backbone.md"])
 def test_guides_have_steps(name: str) -> None:
     kinds = {kind for kind, _ in steps(name)}
     assert kinds == {"python", "shell"}

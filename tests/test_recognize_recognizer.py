@@ -221,6 +221,11 @@ def test_one_clip_a_class(cache: Path, queries: list[np.ndarray]) -> None:
     assert set(recognizer.predict(queries, reject_unknown=True)) <= {*CLASSES, UNKNOWN}
 
 
+def test_names_are_one_a_clip(cache: Path) -> None:
+    with pytest.raises(DataError, match="expected one name a clip, got 9 clips and 1 names; match them"):
+        small(cache).fit(*squares(), names=["first"])
+
+
 def test_one_class(cache: Path) -> None:
     recognizer = small(cache).fit(*squares(("left",)))
     assert recognizer.predict([moving_square("left", 9)]).tolist() == ["left"]

@@ -98,7 +98,7 @@ def test_checks_of_scikit_learn() -> None:
 
 def test_what_those_checks_would_ask_of_clips(cache: Path) -> None:
     """Fitting twice, in another order, asking for a part, pickling: on clips instead of tables."""
-    clips, labels = squares()
+    clips, labels = squares(seeds=range(1))
     recognizer = small(cache, choose=False)
     before = recognizer.get_params()
     copies = [clip.copy() for clip in clips]
@@ -113,7 +113,7 @@ def test_what_those_checks_would_ask_of_clips(cache: Path) -> None:
     assert all(np.array_equal(clip, copy) for clip, copy in zip(clips, copies, strict=True))
     np.testing.assert_array_equal(recognizer.fit(clips, labels).predict_proba(clips), expected)
     np.testing.assert_array_equal(recognizer.predict_proba(clips[::-1]), expected[::-1])
-    np.testing.assert_array_equal(recognizer.predict_proba(clips[2:4]), expected[2:4])
+    np.testing.assert_array_equal(recognizer.predict_proba(clips[1:]), expected[1:])
     again = pickle.loads(pickle.dumps(recognizer))
     np.testing.assert_allclose(again.predict_proba(clips), expected, rtol=1e-6)
     fortran = [np.asfortranarray(clip) for clip in clips]

@@ -397,6 +397,7 @@ def test_closing_stops_the_work_and_leaves_nothing(temporary: Path) -> None:
         ("evil.example", False),
         ("127.0.0.1.evil.example", False),
         ("localhost.evil.example", False),
+        ("[::1", False),
         ("", False),
     ],
 )
@@ -411,6 +412,7 @@ def test_other_sites_are_refused_and_every_answer_says_what_the_page_may_do() ->
             for headers in (
                 {"Origin": "https://evil.example"},
                 {"Origin": "null"},
+                {"Origin": "http://["},
                 {"Origin": "http://127.0.0.1:1"},
                 {"Sec-Fetch-Site": "cross-site"},
             ):

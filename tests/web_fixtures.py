@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -77,6 +78,7 @@ class Person:
         return await self.enrol()
 
 
+@functools.cache
 def square(name: str, seed: int) -> bytes:
     """A video file of a moving square."""
     return video(moving_square(name, seed))

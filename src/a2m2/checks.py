@@ -73,6 +73,19 @@ def output_folder(path: str | Path, *, marker: str | None = None) -> Path:
     return path
 
 
+def output_file(path: str | Path) -> Path:
+    """A file that will be written when long work is done: checked, and its folder made, before that work begins.
+
+    Raises:
+        OutputError: ``path`` is a folder, or its folder cannot be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file")
+    output_folder(path.parent)
+    return path
+
+
 def _is_filled(folder: Path) -> bool:
     return any(not entry.name.startswith(".") for entry in folder.iterdir())
 

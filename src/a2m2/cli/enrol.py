@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2m2.cli.options import Cache, DryRun
+from a2m2.checks import output_file
+from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingWeights
 from a2m2.progress import Progress, show_progress
 
 if TYPE_CHECKING:
@@ -23,20 +24,8 @@ def enrol(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write, such as actions.a2m2.", show_default=False)
     ],
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a trained network: its folder or file, or a shipped one. [default: motion-small]",
-            show_default=False,
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a frozen backbone: a transformers folder, a hub name, or motion-filters.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: SeeingWeights = None,
+    backbone: SeeingBackbone = None,
     frames: Annotated[
         int | None,
         typer.Option(
@@ -101,6 +90,7 @@ def enrol(
         typer.echo(f"seen with {recognizer.describe_source()}")
         typer.echo(f"would write {out}")
         return
+    output_file(out)
     with show_progress() as progress:
         left_out = _fit(recognizer, dataset, skip_broken, progress)
     recognizer.save(out)

@@ -31,6 +31,22 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder for cached features; $A2M2_CACHE or ~/.cache/a2m2 when not given."),
 ]
+SeeingWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="See with a trained network: its folder or file, or a shipped one. [default: motion-small]",
+        show_default=False,
+    ),
+]
+SeeingBackbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="See with a frozen backbone: a transformers folder, a hub name, or motion-filters.",
+        show_default=False,
+    ),
+]
 Speeds = Annotated[
     str, typer.Option("--speeds", help="How fast actions may be, relative to the enrolled clips.")
 ]

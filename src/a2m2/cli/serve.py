@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from a2m2.cli.options import SeeingBackbone, SeeingWeights
+
 
 def serve(
     actions: Annotated[
@@ -18,19 +20,8 @@ def serve(
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a trained network: a training folder, or a weights file.", show_default=False
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a frozen backbone: a transformers folder, a hub name, or motion-filters.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: SeeingWeights = None,
+    backbone: SeeingBackbone = None,
     max_upload: Annotated[int, typer.Option(min=1, help="Largest file, in MB.")] = 200,
     max_clips: Annotated[int, typer.Option(min=1, help="Clips in one session.")] = 200,
     max_sessions: Annotated[int, typer.Option(min=1, help="People at one time.")] = 8,

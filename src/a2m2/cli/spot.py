@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2m2.checks import output_file
 from a2m2.cli.options import DryRun, Speeds, Stride
 from a2m2.progress import show_progress
 
@@ -84,7 +85,9 @@ def spot(
         for path in places.paths():
             typer.echo(f"would write {path}")
         return
-    outcomes = _search(recognizer, videos, settings)
+    for path in places.paths():
+        output_file(path)
+    outcomes, stopped = _search(recognizer, videos, settings)
     if as_json:
         typer.echo(tabular.as_json(outcomes))
     elif as_csv:
@@ -93,7 +96,7 @@ def spot(
         output.print_segments(outcomes)
     for line in [*output.warnings(outcomes), *places.write(outcomes)]:
         typer.echo(line, err=True)
-    status = output.exit_status(outcomes)
+    status = output.exit_status(outcomes, stopped=stopped)
     if status:
         raise typer.Exit(status)
 
@@ -114,8 +117,10 @@ def speeds_of(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _search(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings) -> list[Outcome]:
-    """What was found in each recording, or why it cannot be read; Ctrl-C ends the list."""
+def _search(
+    recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings
+) -> tuple[list[Outcome], bool]:
+    """What was found in each recording, or why it cannot be read, and whether Ctrl-C ended the list."""
     from a2m2.errors import DecodeError
     from a2m2.spotting import spot as search
 
@@ -129,10 +134,13 @@ def _search(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettin
             except DecodeError as error:
                 outcomes.append((video, error))
                 continue
+            except KeyboardInterrupt:  # while this one was opened or judged: those before it are kept
+                typer.echo(f"stopped before {video} was searched", err=True)
+                return outcomes, True
         outcomes.append((video, record))
         if record.ending == "interrupt":
-            break
-    return outcomes
+            return outcomes, True
+    return outcomes, False
 
 
 def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings) -> list[str]:

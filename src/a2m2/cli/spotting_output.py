@@ -127,9 +127,8 @@ def warnings(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def exit_status(outcomes: Sequence[Outcome]) -> int:
+def exit_status(outcomes: Sequence[Outcome], *, stopped: bool) -> int:
     """130 after Ctrl-C, 1 when a recording could not be read whole, else 0."""
-    endings = ["error" if isinstance(record, DecodeError) else record.ending for _, record in outcomes]
-    if "interrupt" in endings:
+    if stopped:
         return 130
-    return int(any(ending != "end" for ending in endings))
+    return int(any(isinstance(record, DecodeError) or record.ending != "end" for _, record in outcomes))

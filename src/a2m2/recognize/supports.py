@@ -10,7 +10,7 @@ from torch import Tensor
 
 from a2m2.data import DigestCache
 from a2m2.data.store import FeatureStore
-from a2m2.errors import DecodeError, undecodable
+from a2m2.errors import DataError, DecodeError, undecodable
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
 from a2m2.eval.thumbnails import jpeg_thumbnails
@@ -63,7 +63,12 @@ def read_supports(
 
     Raises:
         UndecodableError: clips that cannot be decoded, named in one message; the others are stored by then.
+        DataError: not one name a clip.
     """
+    if names is not None and len(names) != len(clips):
+        raise DataError(
+            f"expected one name a clip, got {len(clips)} clips and {len(names)} names; match them"
+        )
 
     def read(position: int) -> SupportClip | DecodeError:
         clip = clips[position]

@@ -166,7 +166,7 @@ class _Reading:
 
     def frames(self) -> Iterator[StreamedFrame]:
         """The frames up to the end or the damage."""
-        whole = round(self._stream.duration_seconds)
+        whole = max(1, round(self._stream.duration_seconds))
         try:
             for frame in self._stream.frames():
                 self.seconds = frame.seconds
