@@ -29,9 +29,7 @@ from a2m2.weights import MOTION_SMALL
 
 SEEN = (("sets", "plain"), ("sequences", "plain"), ("figures", "varied"))
 UNSEEN = tuple(
-    (stratum, style)
-    for style in ("lines", "hatched", "camouflage")
-    for stratum in ("sets", "sequences", "figures")
+    (stratum, style) for style in ("lines", "hatched", "camouflage") for stratum in ("sequences", "figures")
 )
 FIT_CLIPS = 3
 

@@ -91,7 +91,7 @@ def _run(
     settings = job.settings
     clips = ClipSource(job.base.videos, settings.video)
     held_out = ClipSource(job.validation.videos, settings.video)
-    if settings.clips_in_memory:
+    if settings.clips_in_memory and record.steps:
         clips.keep(job.store, job.digests, progress=progress)
         held_out.keep(job.store, job.digests, progress=progress)
     frames: list[Tensor] = []
