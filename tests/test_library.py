@@ -285,6 +285,28 @@ def test_broken_clips_are_listed_and_change_nothing_else(
     assert described == ["0 broken.mp4"]
 
 
+def test_a_clip_that_changes_while_it_is_read_is_left_out(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = tmp_path / "videos"
+    shutil.copytree(clips, videos)
+    read = describing_module.sample_clip
+
+    def changed(path: Path, *others: object) -> object:
+        sampled = read(path, *others)
+        if path.name == "1.mp4":
+            write_clip(path, moving_square("still", 92))
+        return sampled
+
+    monkeypatch.setattr(describing_module, "sample_clip", changed)
+    record = index(videos, tmp_path / "index")
+    (broken,) = record.broken
+    assert (broken.name, broken.cause) == ("1.mp4", "it changed while it was read; index again")
+    assert record.clips == 7
+    monkeypatch.setattr(describing_module, "sample_clip", read)
+    assert index(videos, tmp_path / "index").described == 1
+
+
 # --- what is refused ---
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from a2m2.errors import DecodeError
+from a2m2.data import DigestCache
+from a2m2.errors import DataError, DecodeError
 from a2m2.eval.describe import concatenate
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
@@ -21,6 +22,7 @@ def describe_contents(
     encoder: ClipEncoder,
     contents: Mapping[str, Path],
     *,
+    digests: DigestCache,
     shard_size: int,
     num_threads: int,
     progress: Progress,
@@ -33,6 +35,7 @@ def describe_contents(
         folder: of the index.
         encoder: describes.
         contents: a clip for each content digest, in the order in which they are written.
+        digests: tells whether a clip is still what it was.
         shard_size: contents a shard.
         num_threads: clips worked on at the same time; shards do not depend on it.
         progress: told after every clip.
@@ -44,16 +47,22 @@ def describe_contents(
         OutputError: a shard cannot be written; the earlier ones stay.
     """
 
-    def describe(path: Path) -> Descriptors | DecodeError:
+    def describe(digest: str) -> Descriptors | DecodeError:
+        path = contents[digest]
         try:
-            return describe_alone(encoder, sample_clip(path, encoder.video))
+            described = describe_alone(encoder, sample_clip(path, encoder.video))
         except DecodeError as error:
             return error
+        try:
+            same = digests.digest(path) == digest
+        except DataError:
+            same = False
+        return described if same else DecodeError(path, "it changed while it was read", "index again")
 
     number = max(map(shard_number, shard_files(folder)), default=-1) + 1
     broken: dict[str, DecodeError] = {}
     waiting: dict[str, Descriptors] = {}
-    results = map_in_threads(describe, contents.values(), num_threads=num_threads)
+    results = map_in_threads(describe, contents, num_threads=num_threads)
     for done, (digest, result) in enumerate(zip(contents, results, strict=True), 1):
         if isinstance(result, DecodeError):
             broken[digest] = result

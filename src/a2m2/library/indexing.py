@@ -106,6 +106,7 @@ def index_collection(
         folder,
         encoder,
         todo,
+        digests=DigestCache(cache),
         shard_size=settings.shard_size,
         num_threads=settings.num_threads,
         progress=progress,
@@ -169,8 +170,9 @@ def _catalogue(
     if len(catalogue.contents) > settings.smallest:
         catalogue = replace(catalogue, first_pass=_first_pass(Contents(folder, encoder, catalogue), progress))
     write_catalogue(folder, catalogue)
+    named = {shard.path for shard in shards}
     for shard in everything:
-        if shard not in shards:
+        if shard.path not in named:
             shard.path.unlink()
     for path in [*folder.glob("graph-*.usearch"), *folder.glob("directions-*.safetensors")]:
         if path.name not in catalogue.first_pass:
