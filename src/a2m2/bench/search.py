@@ -40,7 +40,7 @@ from a2m2.library.eyes import read_eyes, write_eyes
 from a2m2.library.first_pass import scale_means, write_first_pass
 from a2m2.library.quantise import dequantise, quantise
 from a2m2.library.search import CANDIDATES, Library, open_library, pair_means
-from a2m2.library.shards import open_shard, shard_files, write_shard
+from a2m2.library.shards import map_shard, shard_files, write_shard
 from a2m2.recognize.encoders import ClipEncoder, TrainedEncoder
 from a2m2.recognize.origin import DEFAULT_ORIGIN
 from a2m2.structures import Descriptors
@@ -78,7 +78,7 @@ def write_shards(folder: Path, simulator: Simulator, size: int) -> float:
 
 def write_rest(folder: Path, encoder: ClipEncoder, size: int) -> dict[str, float]:
     """Catalogue and graph of the first clips; seconds and bytes."""
-    shards = [open_shard(path) for path in shard_files(folder)[: -(-size // BLOCK)]]
+    shards = [map_shard(path) for path in shard_files(folder)[: -(-size // BLOCK)]]
     digests = [digest for shard in shards for digest in shard.digests][:size]
     clips = {f"clips/{number:07d}.mp4": digest for number, digest in enumerate(digests)}
     catalogue = make_catalogue(clips, [(shard.path.name, shard.digests) for shard in shards])

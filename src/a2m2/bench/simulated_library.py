@@ -65,7 +65,7 @@ class Simulator:
         action = torch.randint(len(self.prototypes), (BLOCK,), generator=generator)
         shift = (2 * torch.rand(BLOCK, generator=generator) - 1) * _SHIFT
         own = _combined(self.deviations, BLOCK, generator)
-        variable = self.share**0.5 * self._shifted(self.prototypes[action], shift)
+        variable = self.share**0.5 * shifted(self.prototypes[action], shift, self.rendered)
         units = functional.normalize(self.centre + variable + (1 - self.share) ** 0.5 * own, dim=-1)
         return self._descriptors(units[:count])
 
@@ -74,24 +74,6 @@ class Simulator:
         return torch.randint(
             len(self.prototypes), (BLOCK,), generator=_generator(self.seed, f"block {number}")
         )
-
-    def _shifted(
-        self, values: Float[Tensor, "clip node dim"], shift: Float[Tensor, "clip"]
-    ) -> Float[Tensor, "clip node dim"]:
-        """Candidates moved along the time of their scale, in between by interpolation; the ends repeat."""
-        windows, scale = self.rendered.windows, self.rendered.scale
-        out = values.clone()
-        for level in scale.unique():
-            nodes = torch.nonzero(scale == level).flatten()
-            length = int(windows[nodes[0], 1] - windows[nodes[0], 0])
-            place = (torch.arange(len(nodes)) - shift[:, None] / length).clamp(0, len(nodes) - 1)
-            low = place.floor().long()
-            high = (low + 1).clamp_max(len(nodes) - 1)
-            clip = torch.arange(len(values))[:, None]
-            part = values[:, nodes]
-            weight = (place - low)[..., None]
-            out[:, nodes] = (1 - weight) * part[clip, low] + weight * part[clip, high]
-        return out
 
     def _descriptors(self, units: Float[Tensor, "clip node dim"]) -> Descriptors:
         """Values that have these unit vectors once they are centred, of the size that real ones have."""
@@ -117,6 +99,29 @@ def make_simulator(rendered: Descriptors, *, actions: int, seed: int) -> Simulat
     deviations = units - centre
     prototypes = _combined(deviations, actions, _generator(seed, "prototypes"))
     return Simulator(rendered, centre, deviations, prototypes, between_share(deviations), seed)
+
+
+def shifted(
+    values: Float[Tensor, "clip node dim"], shift: Float[Tensor, "clip"], like: Descriptors
+) -> Float[Tensor, "clip node dim"]:
+    """Candidates ``shift`` sampled frames later, each scale for itself: in between by interpolation, the ends repeat.
+
+    Args:
+        values: of clips with the windows and scales of ``like``.
+        shift: in sampled frames, one a clip.
+        like: has them.
+    """
+    out = values.clone()
+    clip = torch.arange(len(values))[:, None]
+    for level in like.scale.unique():
+        nodes = torch.nonzero(like.scale == level).flatten()
+        length = int(like.windows[nodes[0], 1] - like.windows[nodes[0], 0])
+        place = (torch.arange(len(nodes)) - shift[:, None] / length).clamp(0, len(nodes) - 1)
+        low = place.floor().long()
+        high = (low + 1).clamp_max(len(nodes) - 1)
+        part, weight = values[:, nodes], (place - low)[..., None]
+        out[:, nodes] = (1 - weight) * part[clip, low] + weight * part[clip, high]
+    return out
 
 
 def between_share(deviations: Float[Tensor, "clip node dim"]) -> float:

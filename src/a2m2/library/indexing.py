@@ -21,7 +21,7 @@ from a2m2.library.contents import Contents
 from a2m2.library.describing import describe_contents
 from a2m2.library.eyes import FILE as EYES
 from a2m2.library.first_pass import require_library, write_first_pass
-from a2m2.library.shards import Shard, open_shard, shard_files
+from a2m2.library.shards import Shard, map_shard, shard_files
 from a2m2.library_records import BrokenClip, IndexRecord
 from a2m2.recognize.encoders import ClipEncoder
 
@@ -90,6 +90,7 @@ def index_collection(
         DataError: no clips, or none that can be described.
         WeightsError: an encoder that is not to be had.
         ConfigError: an index that was begun with another encoder; or usearch is missing and the collection large.
+        RecordError: a shard that cannot be read, or is of another version.
         OutputError: ``folder`` holds something else, or cannot be written.
     """
     collection = _read(place, settings, cache, progress)
@@ -139,13 +140,16 @@ def _read(place: Path, settings: IndexSettings, cache: Path, progress: Progress)
 
 
 def _described(folder: Path) -> tuple[set[str], list[Path]]:
-    """Contents in whole shards, and the shards that are not whole."""
+    """Contents in whole shards, and the shards that are not whole.
+
+    A shard that cannot be read, or is of another version, is an error: it is not ours to remove.
+    """
     digests: set[str] = set()
     damaged = []
     for path in shard_files(folder):
-        try:
-            digests.update(open_shard(path).digests)
-        except RecordError:
+        if is_whole(path):
+            digests.update(map_shard(path).digests)
+        else:
             damaged.append(path)
     return digests, damaged
 
@@ -164,7 +168,7 @@ def _catalogue(
 ) -> tuple[Catalogue, list[Shard]]:
     """Write the catalogue, and remove what it does not name."""
     wanted = set(clips.values())
-    everything = [open_shard(path) for path in shard_files(folder)]
+    everything = [map_shard(path) for path in shard_files(folder)]
     shards = [shard for shard in everything if wanted.intersection(shard.digests)]
     catalogue = make_catalogue(clips, [(shard.path.name, shard.digests) for shard in shards])
     if len(catalogue.contents) > settings.smallest:

@@ -88,13 +88,24 @@ def open_shard(path: Path) -> Shard:
     """A shard, checked and mapped.
 
     Raises:
-        RecordError: missing or damaged.
+        RecordError: missing, damaged or of another version.
     """
     check_whole(path, cure=CURE)
+    return map_shard(path)
+
+
+def map_shard(path: Path) -> Shard:
+    """A shard that was checked already.
+
+    Raises:
+        RecordError: it is of another version.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["header"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return Shard(path, tuple(header["digests"]), tuple(header["blocks"]), **tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"{path} is no shard of this version ({error}); {CURE}") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            f"{path} is no shard of this version ({error}); index into another folder"
+        ) from None
