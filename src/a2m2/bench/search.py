@@ -48,7 +48,7 @@ from a2m2.weights import load_network, read_tensors, write_tensors
 
 TOP = 10
 _RENDERED = "rendered.safetensors"
-_FIELDS = ("values", "spans", "energy", "windows", "scale", "mean")
+_FIELDS = ("values", "spans", "energy", "windows", "scale")
 
 
 def simulator_in(folder: Path, encoder: ClipEncoder, *, actions: int, seed: int) -> Simulator:
@@ -56,11 +56,11 @@ def simulator_in(folder: Path, encoder: ClipEncoder, *, actions: int, seed: int)
     path = folder / _RENDERED
     if not path.is_file():
         rendered = rendered_descriptors(encoder, seed=seed)
-        write_tensors(
-            path, {name: getattr(rendered, name) for name in _FIELDS if getattr(rendered, name) is not None}
-        )
-    _, tensors = read_tensors(path)
-    return make_simulator(Descriptors(**{"mean": None, **tensors}), actions=actions, seed=seed)
+        write_tensors(path, {name: getattr(rendered, name) for name in _FIELDS})
+    _, kept = read_tensors(path)
+    values, spans, energy, windows, scale = (kept[name].clone() for name in _FIELDS)
+    rendered = Descriptors(values, spans, windows, scale, energy, encoder.mean)
+    return make_simulator(rendered, actions=actions, seed=seed)
 
 
 def write_shards(folder: Path, simulator: Simulator, size: int) -> float:
