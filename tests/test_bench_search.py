@@ -82,7 +82,7 @@ def test_recall_and_cost_of_a_small_library(tmp_path: Path) -> None:
     simulator = make_simulator(rendered, actions=20, seed=1)
     write_shards(tmp_path, simulator, 2 * BLOCK - 56)
     figures = write_rest(tmp_path, encoder, 2 * BLOCK - 56)
-    assert figures["first-pass bytes a clip"] < 4096
+    assert figures["graph bytes a clip"] < 4096
     library = open_library(tmp_path)
     assert len(library) == 200
     queries = queries_of(simulator, 3)

@@ -87,12 +87,14 @@ def write_rest(folder: Path, encoder: ClipEncoder, size: int) -> dict[str, float
     names = write_first_pass(folder, catalogue.contents, contents.descriptors, progress=_tell)
     seconds = time.perf_counter() - start
     write_catalogue(folder, replace(catalogue, first_pass=names))
+    directions, graph = ((folder / name).stat().st_size for name in names)
     for path in [*folder.glob("graph-*"), *folder.glob("directions-*")]:
         if path.name not in names:
             path.unlink()
     return {
         "graph seconds": seconds,
-        "first-pass bytes a clip": sum((folder / name).stat().st_size for name in names) / size,
+        "directions bytes": directions,
+        "graph bytes a clip": graph / size,
         "shard bytes a clip": sum(shard.path.stat().st_size for shard in shards) / sum(map(len, shards)),
     }
 
