@@ -21,6 +21,8 @@ COMMANDS = (
     "serve",
     "spot",
     "watch",
+    "index",
+    "search",
     "synth",
     "pretrain",
     "train",

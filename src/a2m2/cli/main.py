@@ -20,10 +20,12 @@ from a2m2.cli.demo import demo
 from a2m2.cli.enrol import enrol
 from a2m2.cli.episodes import episodes
 from a2m2.cli.evaluate import evaluate
+from a2m2.cli.index import index
 from a2m2.cli.info import info
 from a2m2.cli.recognize import recognize
 from a2m2.cli.report import report
 from a2m2.cli.reproduce import reproduce
+from a2m2.cli.search import search
 from a2m2.cli.serve import serve
 from a2m2.cli.spot import spot
 from a2m2.cli.synth import synth
@@ -93,6 +95,8 @@ _COMMANDS = (
     serve,
     spot,
     watch,
+    index,
+    search,
     synth,
     pretrain,
     train,

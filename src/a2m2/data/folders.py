@@ -55,13 +55,13 @@ class FoundClips:
     broken: tuple[Path, ...]
 
 
-def find_clips(root: Path) -> FoundClips:
-    """Every clip below ``root`` down to :data:`MAX_DEPTH` folders; the depth ends circles of links as well.
+def find_clips(root: Path, *, max_depth: int = MAX_DEPTH) -> FoundClips:
+    """Every clip below ``root`` down to ``max_depth`` folders; the depth ends circles of links as well.
 
     Raises:
         DataError: a folder cannot be read.
     """
-    return _visit(root, (), None)
+    return _visit(root, (), None, max_depth)
 
 
 def annotation_beside(clip: Path) -> Path | None:
@@ -111,7 +111,7 @@ def _list(folder: Path) -> _Listing:
     return _Listing(sorted(folders), sorted(videos), images, broken, frozenset(notes))
 
 
-def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None) -> FoundClips:
+def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None, max_depth: int) -> FoundClips:
     """The clips in ``folder``, which is ``parts`` below the root; ``beside`` annotates it if it is a clip."""
     listing = _list(folder)
     clips: list[FoundClip] = []
@@ -120,10 +120,11 @@ def _visit(folder: Path, parts: tuple[str, ...], beside: Path | None) -> FoundCl
     for name in listing.videos:
         note = f"{os.path.splitext(name)[0]}.json"
         clips.append(FoundClip((*parts, name), folder / note if note in listing.notes else None))
-    if len(parts) < MAX_DEPTH:
+    if len(parts) < max_depth:
         for name in listing.folders:
             note = f"{name}.json"
-            below = _visit(folder / name, (*parts, name), folder / note if note in listing.notes else None)
+            annotation = folder / note if note in listing.notes else None
+            below = _visit(folder / name, (*parts, name), annotation, max_depth)
             clips.extend(below.clips)
             empty.extend(below.empty)
             broken.extend(below.broken)

@@ -18,26 +18,20 @@ from torch import Tensor
 
 from a2m2.checks import nearest_path
 from a2m2.errors import ConfigError, WeightsError
-from a2m2.eval.describe import Fit, scales_of
-from a2m2.methods import METHODS
+from a2m2.eval.describe import scales_of
 from a2m2.moments import candidate_windows
-from a2m2.networks import build_network
-from a2m2.nn import build_backbone, load_backbone
 from a2m2.nn.digest import tensors_digest
 from a2m2.recognize.confidence import Confidence
-from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
+from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors
+from a2m2.recognize.encoders import ClipEncoder
 from a2m2.recognize.enrolled import Enrolled
-from a2m2.recognize.origin import Origin
 from a2m2.recognize.report import LeaveOneOut
 from a2m2.recognize.supports import SupportClip, pack_bytes, unpack_bytes
 from a2m2.structures import Descriptors
-from a2m2.train_settings import NetworkSettings
 from a2m2.versions import versions
-from a2m2.weights import SavedNetwork, fill, network_digest, read_tensors, write_tensors
+from a2m2.weights import read_tensors, write_tensors
 
 FORMAT = "a2m2-recognizer-1"
-_ENCODER = "encoder."
-"""Begins the names of the encoder's tensors."""
 CURE = "copy it again, or enrol anew with 'a2m2 enrol'"
 
 
@@ -49,13 +43,9 @@ def save_enrolled(path: Path, enrolled: Enrolled) -> None:
     """
     encoder = enrolled.encoder
     tensors = _support_tensors(enrolled)
-    tensors |= {f"{_ENCODER}{name}": tensor for name, tensor in encoder.tensors().items()}
+    tensors |= encoder_tensors(encoder)
     header = {
-        "origin": asdict(encoder.origin),
-        "settings": encoder.settings.model_dump(mode="json"),
-        "architecture": encoder.architecture,
-        "weights_digest": encoder.digest,
-        "provenance": dict(encoder.provenance),
+        **encoder_header(encoder),
         "order_prior": enrolled.order_prior,
         "confidence": asdict(enrolled.confidence),
         "report": asdict(enrolled.report),
@@ -100,12 +90,7 @@ def load_enrolled(path: Path) -> Enrolled:
 
 
 def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enrolled:
-    origin = TypeAdapter(Origin).validate_python(header["origin"])
-    settings = NetworkSettings.build(header["settings"], source=str(path))
-    if settings.method not in METHODS:
-        # The name of a function elsewhere would be imported: a file must not be able to ask for that.
-        raise ValueError(f"method {settings.method!r} is not one of this package")
-    encoder = _encoder(path, origin, settings, header, tensors)
+    encoder = encoder_of(path, header, tensors, again="enrol anew with 'a2m2 enrol'")
     descriptors = _descriptors(encoder, tensors, tuple(header["blocks"]))
     enrolled = Enrolled(
         encoder=encoder,
@@ -119,33 +104,6 @@ def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tenso
     if len(enrolled.supports) != len(descriptors):
         raise ValueError(f"{len(enrolled.supports)} clips with descriptors of {len(descriptors)}")
     return enrolled
-
-
-def _encoder(
-    path: Path,
-    origin: Origin,
-    settings: NetworkSettings,
-    header: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-) -> ClipEncoder:
-    weights = {
-        name.removeprefix(_ENCODER): tensor for name, tensor in tensors.items() if name.startswith(_ENCODER)
-    }
-    if origin.kind == "weights":
-        network = build_network(settings, backbone=build_backbone(header["architecture"]))
-        fill(network, weights, source=str(path))
-        digest = network_digest(weights, settings)
-        return TrainedEncoder(
-            SavedNetwork(path, network.eval(), settings, header["provenance"], digest), origin
-        )
-    backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
-    encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))
-    if encoder.digest != header["weights_digest"]:
-        raise WeightsError(
-            f"{path} was made with {origin.name} of weights {header['weights_digest']}, but what is there now has "
-            f"weights {encoder.digest}; get the former back, or enrol anew with 'a2m2 enrol'"
-        )
-    return encoder
 
 
 def _support_tensors(enrolled: Enrolled) -> dict[str, Tensor]:

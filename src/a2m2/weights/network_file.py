@@ -201,11 +201,16 @@ def write_tensors(
     Raises:
         OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
     """
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # Through memory: safetensors reports a full disk as an error of its own, a file as an OSError.
-    packed = _sorted_header(save(content, dict(metadata or {})))
+    packed = pack_tensors(tensors, metadata)
     with atomic_path(path) as temporary:
         temporary.write_bytes(packed)
+
+
+def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a safetensors file: the same for the same content."""
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return _sorted_header(save(content, dict(metadata or {})))
 
 
 def _sorted_header(packed: bytes) -> bytes:

@@ -1,0 +1,274 @@
+"""Searching large libraries: recall and cost of the two passes against comparing everything, time and memory by size.
+
+    python -m a2m2.bench.search --out /tmp/library --sizes 1000 10000 20000
+    python -m a2m2.bench.search --out /tmp/library --sizes 20000 100000 1000000 --json search.json
+
+Clips are simulated (:mod:`a2m2.bench.simulated_library`: the statistics are those of descriptors of rendered clips, by
+the shipped network); shards, catalogue, graph and search are those of ``a2m2 index`` and ``a2m2 search``. What is
+written is kept: the same command goes on from there. Queries are clips that are not in the library. Times are those of
+one thread. The exact descriptors take about 7.6 kB a clip on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from a2m2.bench.simulated_library import (
+    BLOCK,
+    CLIPS,
+    Simulator,
+    make_simulator,
+    rendered_descriptors,
+)
+from a2m2.eval.describe import concatenate
+from a2m2.library.catalogue import make_catalogue, write_catalogue
+from a2m2.library.contents import Contents
+from a2m2.library.eyes import FILE as EYES
+from a2m2.library.eyes import read_eyes, write_eyes
+from a2m2.library.first_pass import scale_means, write_first_pass
+from a2m2.library.quantise import dequantise, quantise
+from a2m2.library.search import CANDIDATES, Library, open_library, pair_means
+from a2m2.library.shards import map_shard, shard_files, write_shard
+from a2m2.recognize.encoders import ClipEncoder, TrainedEncoder
+from a2m2.recognize.origin import DEFAULT_ORIGIN
+from a2m2.structures import Descriptors
+from a2m2.weights import load_network, read_tensors, write_tensors
+
+TOP = 10
+_RENDERED = "rendered.safetensors"
+_FIELDS = ("values", "spans", "energy", "windows", "scale")
+
+
+def simulator_in(folder: Path, encoder: ClipEncoder, *, actions: int, seed: int) -> Simulator:
+    """The simulator of a folder; rendered clips are described once and kept there."""
+    path = folder / _RENDERED
+    if not path.is_file():
+        rendered = rendered_descriptors(encoder, seed=seed)
+        write_tensors(path, {name: getattr(rendered, name) for name in _FIELDS})
+    _, kept = read_tensors(path)
+    values, spans, energy, windows, scale = (kept[name].clone() for name in _FIELDS)
+    rendered = Descriptors(values, spans, windows, scale, energy, encoder.mean)
+    return make_simulator(rendered, actions=actions, seed=seed)
+
+
+def write_shards(folder: Path, simulator: Simulator, size: int) -> float:
+    """Bring the shards up to ``size`` clips; returns the seconds that writing one clip takes, drawing left out."""
+    begun = len(shard_files(folder))
+    seconds = 0.0
+    for number in range(begun, -(-size // BLOCK)):
+        drawn = simulator.block(number)
+        start = time.perf_counter()
+        write_shard(folder, number, [f"{number * BLOCK + row:032x}" for row in range(BLOCK)], drawn)
+        seconds += time.perf_counter() - start
+        _tell("clips", (number + 1) * BLOCK, size)
+    return seconds / max(1, size - begun * BLOCK)
+
+
+def write_rest(folder: Path, encoder: ClipEncoder, size: int) -> dict[str, float]:
+    """Catalogue and graph of the first clips; seconds and bytes."""
+    shards = [map_shard(path) for path in shard_files(folder)[: -(-size // BLOCK)]]
+    digests = [digest for shard in shards for digest in shard.digests][:size]
+    clips = {f"clips/{number:07d}.mp4": digest for number, digest in enumerate(digests)}
+    catalogue = make_catalogue(clips, [(shard.path.name, shard.digests) for shard in shards])
+    contents = Contents(folder, encoder, catalogue)
+    start = time.perf_counter()
+    names = write_first_pass(folder, catalogue.contents, contents.descriptors, progress=_tell)
+    seconds = time.perf_counter() - start
+    write_catalogue(folder, replace(catalogue, first_pass=names))
+    directions, graph = ((folder / name).stat().st_size for name in names)
+    for path in [*folder.glob("graph-*"), *folder.glob("directions-*")]:
+        if path.name not in names:
+            path.unlink()
+    return {
+        "graph seconds": seconds,
+        "directions bytes": directions,
+        "graph bytes a clip": graph / size,
+        "shard bytes a clip": sum(shard.path.stat().st_size for shard in shards) / sum(map(len, shards)),
+    }
+
+
+def queries_of(simulator: Simulator, number: int) -> list[Descriptors]:
+    """Clips that are in no library, one by one."""
+    blocks = [simulator.block(-1 - block) for block in range(-(-number // BLOCK))]
+    drawn = concatenate(blocks)
+    return [drawn[torch.tensor([row])] for row in range(number)]
+
+
+def compare(library: Library, queries: Sequence[Descriptors], *, candidates: int) -> dict[str, float]:
+    """Recall@10 of the two passes against comparing every clip, and what each costs."""
+    # Every shard is checked and mapped before anything is timed.
+    library.rank(queries[0], candidates=len(library))
+    found, whole, short = [], [], []
+    for number, query in enumerate(queries, 1):
+        start = time.perf_counter()
+        exact, _ = library.rank(query, candidates=len(library))
+        middle = time.perf_counter()
+        rows, _ = library.rank(query, candidates=candidates)
+        short.append(time.perf_counter() - middle)
+        whole.append(middle - start)
+        found.append(len(set(exact[:TOP]) & set(rows[:TOP])) / TOP)
+        _tell("exhaustive queries", number, len(queries))
+    recall = np.array(found)
+    return {
+        "recall@10": float(recall.mean()),
+        "recall@10 interval": float(1.96 * recall.std() / len(recall) ** 0.5),
+        "exhaustive ms": 1e3 * float(np.median(whole)),
+        "two passes ms": 1e3 * float(np.median(short)),
+        "share of the time": float(np.median(short) / np.median(whole)),
+        "share compared": candidates / len(library),
+    }
+
+
+def search_alone(folder: str, queries: Sequence[Descriptors], candidates: int) -> dict[str, float]:
+    """Times and memory of a process that does nothing but search."""
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    library = open_library(Path(folder))
+    opened = time.perf_counter()
+    library.rank(queries[0], candidates=candidates)
+    first = time.perf_counter()
+    graph, whole = [], []
+    for query in queries:
+        begun = time.perf_counter()
+        library.candidates(query, candidates)
+        graph.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        library.rank(query, candidates=candidates)
+        whole.append(time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "open seconds": opened - start,
+        "first query ms": 1e3 * (first - opened),
+        "query ms": 1e3 * float(np.median(whole)),
+        "of it graph ms": 1e3 * float(np.median(graph)),
+        "peak MiB": peak / (2**20 if sys.platform == "darwin" else 2**10),
+    }
+
+
+def likeness(library: Library, simulator: Simulator) -> dict[str, dict[str, float]]:
+    """Scores over τ and cosines of means, rendered and simulated: mean and spread for one action and for two."""
+    drawn = concatenate([simulator.block(-1000 - number) for number in range(2)])
+    action = torch.cat([simulator.actions(-1000 - number) for number in range(2)]).numpy()
+    rendered = simulator.rendered
+    label = np.arange(len(rendered)) // CLIPS
+    return {"rendered": _likeness(library, rendered, label), "simulated": _likeness(library, drawn, action)}
+
+
+def quantisation(library: Library, simulator: Simulator) -> dict[str, float]:
+    """What a byte an entry does to the scores of the rendered clips, over τ."""
+    rendered = simulator.rendered
+    values = dequantise(*quantise(rendered.values, rendered.blocks), rendered.blocks)
+    stored = replace(rendered, values=values)
+    errors = [
+        np.abs(pair_means(library.matcher, one, rendered) - pair_means(library.matcher, one, stored))
+        for one in (rendered[torch.tensor([index])] for index in range(len(rendered)))
+    ]
+    tau = float(library.matcher.temperature().detach())
+    return {"largest": float(np.max(errors)) / tau, "mean": float(np.mean(errors)) / tau}
+
+
+def _likeness(library: Library, descriptors: Descriptors, label: np.ndarray) -> dict[str, float]:
+    tau = float(library.matcher.temperature().detach())
+    every = range(len(descriptors))
+    score = (
+        np.stack([pair_means(library.matcher, descriptors[torch.tensor([i])], descriptors) for i in every])
+        / tau
+    )
+    means = torch.nn.functional.normalize(scale_means(descriptors), dim=-1)
+    cosine = (means @ means.T).numpy()
+    upper = np.triu(np.ones_like(score, bool), 1)
+    same = label[:, None] == label[None]
+    kinds = {"one action": upper & same, "two actions": upper & ~same}
+    return {
+        f"{what}, {kind}, {name}": float(function(values[mask]))
+        for what, values in (("score", score), ("cosine", cosine))
+        for kind, mask in kinds.items()
+        if mask.any()
+        for name, function in (("mean", np.mean), ("spread", np.std))
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(1)
+    folder: Path = options.out
+    if not (folder / EYES).is_file():
+        write_eyes(folder, TrainedEncoder(load_network(DEFAULT_ORIGIN.name), DEFAULT_ORIGIN))
+    encoder = read_eyes(folder)
+    simulator = simulator_in(folder, encoder, actions=options.actions, seed=options.seed)
+    queries = queries_of(simulator, options.queries)
+    figures: dict[str, Any] = {
+        "settings": {**vars(options), "out": None, "json": None},
+        "share ρ": simulator.share,
+    }
+    for size in sorted({*options.sizes, options.exhaustive}):
+        writing = write_shards(folder, simulator, size)
+        row = {"shard seconds a clip": writing, **write_rest(folder, encoder, size)}
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            row |= pool.apply(search_alone, (str(folder), queries, options.candidates))
+        if size == options.exhaustive:
+            library = open_library(folder)
+            figures["likeness"] = likeness(library, simulator)
+            figures["error of quantised scores"] = quantisation(library, simulator)
+            figures["against exhaustive"] = compare(library, queries, candidates=options.candidates)
+        figures[f"{size} clips"] = row
+    _print(figures)
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.search",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the simulated index")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1000, 10_000, 20_000], help="clips in the library"
+    )
+    parser.add_argument("--exhaustive", type=int, default=20_000, help="size at which everything is compared")
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--candidates", type=int, default=CANDIDATES, help="clips compared exactly")
+    parser.add_argument("--actions", type=int, default=1000, help="prototypes")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    return parser
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, value in figures.items():
+        if name == "settings":
+            continue
+        if not isinstance(value, dict):
+            print(f"{name}: {value:.3g}")
+            continue
+        print(f"\n{name}")
+        for what, figure in value.items():
+            if isinstance(figure, dict):
+                print(f"  {what}: " + ", ".join(f"{one} {number:.3f}" for one, number in figure.items()))
+            else:
+                print(f"  {what}: {figure:.4g}")
+
+
+def _tell(what: str, done: int, total: int) -> None:
+    step = max(1, total // 10)
+    if done >= total or done % step < BLOCK:
+        print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

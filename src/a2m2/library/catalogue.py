@@ -1,0 +1,140 @@
+"""The catalogue: which clips an index holds, and in which row of which shard each lies.
+
+It is written last, so an index is what its catalogue says: shards and vector indexes that it does not name count for
+nothing. Rows number the contents of its shards from first to last. Clips that are copies share a row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from a2m2.errors import RecordError, WeightsError
+from a2m2.nn.digest import tensors_digest
+from a2m2.weights import read_tensors, write_tensors
+
+FILE = "catalogue.safetensors"
+_FORMAT = "a2m2-catalogue-1"
+_CURE = "run 'a2m2 index' again"
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Clips and where their descriptors are.
+
+    Attributes:
+        shards: name of each shard's file, and how many contents it holds.
+        rows: ``(clip,)`` row of each clip's content, ascending.
+        names: ``(clip,)`` names, sorted within a row.
+        first_pass: names of the files of the vector index; none for a small collection.
+    """
+
+    shards: tuple[tuple[str, int], ...]
+    rows: Int[np.ndarray, "clip"]
+    names: Sequence[str]
+    first_pass: tuple[str, ...] = ()
+
+    @cached_property
+    def contents(self) -> Int[np.ndarray, "content"]:
+        """Rows that some clip has, ascending."""
+        return np.unique(self.rows)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(count for _, count in self.shards)])
+
+    def names_of(self, row: int) -> tuple[str, ...]:
+        """The clips of a row."""
+        first, last = np.searchsorted(self.rows, [row, row + 1])
+        return tuple(self.names[index] for index in range(first, last))
+
+    def place_of(self, row: int) -> tuple[int, int]:
+        """Shard of a row, and its row therein."""
+        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return shard, int(row - self._starts[shard])
+
+
+class PackedNames(Sequence[str]):
+    """Names end to end in one array, so that a million of them cost no more than their bytes."""
+
+    def __init__(self, data: NDArray[np.uint8], ends: Int[np.ndarray, "clip"]) -> None:
+        self._data, self._ends = data, ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> str:  # type: ignore[override]
+        start = self._ends[index - 1] if index else 0
+        return bytes(self._data[start : self._ends[index]]).decode("utf-8", "surrogateescape")
+
+
+def make_catalogue(contents: Mapping[str, str], shards: Iterable[tuple[str, Sequence[str]]]) -> Catalogue:
+    """The catalogue of clips whose contents are all described.
+
+    Args:
+        contents: content digest of each clip, by its name.
+        shards: name of each shard's file and the digests in it. A content that lies in two counts where it is first.
+    """
+    row_of: dict[str, int] = {}
+    listed = []
+    start = 0
+    for name, digests in shards:
+        listed.append((name, len(digests)))
+        for row, digest in enumerate(digests, start):
+            row_of.setdefault(digest, row)
+        start += len(digests)
+    clips = sorted((row_of[digest], name) for name, digest in contents.items())
+    rows = np.array([row for row, _ in clips], dtype=np.int64)
+    return Catalogue(tuple(listed), rows, [name for _, name in clips])
+
+
+def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
+    """Write it, whole or not at all: from then on the index is what it says.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    encoded = [name.encode("utf-8", "surrogateescape") for name in catalogue.names]
+    tensors = {
+        "names": torch.frombuffer(bytearray(b"".join(encoded)) or bytearray(1), dtype=torch.uint8),
+        "ends": torch.tensor([len(name) for name in encoded], dtype=torch.int64).cumsum(0),
+        "rows": torch.from_numpy(catalogue.rows),
+    }
+    header = json.dumps({"shards": catalogue.shards, "first_pass": catalogue.first_pass})
+    metadata = {"format": _FORMAT, "header": header, "checksum": tensors_digest(tensors, {"header": header})}
+    write_tensors(folder / FILE, tensors, metadata)
+
+
+def read_catalogue(folder: Path) -> Catalogue:
+    """The catalogue of an index.
+
+    Raises:
+        RecordError: there is none yet, or it is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise RecordError(f"the index {folder} is not finished: no {FILE}; {_CURE} and it continues")
+    try:
+        metadata, tensors = read_tensors(path, cure=_CURE)
+    except WeightsError as error:
+        raise RecordError(str(error)) from None
+    header = metadata.get("header", "")
+    if metadata.get("format") != _FORMAT or metadata.get("checksum") != tensors_digest(
+        tensors, {"header": header}
+    ):
+        raise RecordError(f"{path} is damaged or of another version; {_CURE}")
+    parts = json.loads(header)
+    return Catalogue(
+        tuple((name, count) for name, count in parts["shards"]),
+        tensors["rows"].numpy(),
+        PackedNames(tensors["names"].numpy(), tensors["ends"].numpy()),
+        tuple(parts["first_pass"]),
+    )

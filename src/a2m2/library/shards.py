@@ -1,0 +1,111 @@
+"""Shards: descriptors of a few contents in one file, memory-mapped when they are read.
+
+A shard is a safetensors file that appears whole and never changes. Its name, ``NUMBER-CRC.safetensors``, holds the
+checksum of its bytes. What it holds depends on contents alone, not on where clips lie or what they are called.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float, Int8
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from a2m2.errors import RecordError
+from a2m2.library.checked_files import check_whole, write_checked
+from a2m2.library.quantise import dequantise, quantise
+from a2m2.structures import Descriptors
+from a2m2.weights import pack_tensors
+
+FOLDER = "shards"
+CURE = "run 'a2m2 index' again, which describes its clips anew"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shard:
+    """Descriptors of contents, on disk: tensors are views of the mapped file.
+
+    Attributes:
+        path: the file.
+        digests: content digest of each.
+        blocks, spans, energy: as in :class:`~a2m2.structures.Descriptors`.
+        codes, scales: its values, see :mod:`a2m2.library.quantise`.
+    """
+
+    path: Path
+    digests: tuple[str, ...]
+    blocks: tuple[int, ...]
+    codes: Int8[Tensor, "clip node dim"]
+    scales: Float[Tensor, "clip node block"]
+    spans: Float[Tensor, "clip node 2"]
+    energy: Float[Tensor, "clip time"]
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def values(self, places: Sequence[int]) -> Float[Tensor, "clip node dim"]:
+        """Candidates of some of its contents, in float32."""
+        index = list(places)
+        return dequantise(self.codes[index], self.scales[index], self.blocks)
+
+    def __repr__(self) -> str:
+        return f"Shard({self.path.name}: {len(self)} contents)"
+
+
+def write_shard(folder: Path, number: int, digests: Sequence[str], descriptors: Descriptors) -> Path:
+    """Write one shard, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    codes, scales = quantise(descriptors.values, descriptors.blocks)
+    tensors = {
+        "codes": codes,
+        "scales": scales,
+        "spans": descriptors.spans.float(),
+        "energy": descriptors.energy.float(),
+    }
+    header = json.dumps({"digests": list(digests), "blocks": descriptors.blocks})
+    content = pack_tensors(tensors, {"header": header})
+    return write_checked(folder / FOLDER, f"{number:06d}", ".safetensors", content)
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """All shards of an index, in their order."""
+    return sorted((folder / FOLDER).glob("[0-9]*-*.safetensors"))
+
+
+def shard_number(path: Path) -> int:
+    """The number in a shard's name."""
+    return int(path.name.split("-")[0])
+
+
+def open_shard(path: Path) -> Shard:
+    """A shard, checked and mapped.
+
+    Raises:
+        RecordError: missing, damaged or of another version.
+    """
+    check_whole(path, cure=CURE)
+    return map_shard(path)
+
+
+def map_shard(path: Path) -> Shard:
+    """A shard that was checked already.
+
+    Raises:
+        RecordError: it is of another version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()["header"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Shard(path, tuple(header["digests"]), tuple(header["blocks"]), **tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            f"{path} is no shard of this version ({error}); index into another folder"
+        ) from None

@@ -1,0 +1,84 @@
+"""An encoder inside a file of ours: what its header says, its tensors, and the way back. No code of the file is run.
+
+A trained network lies in the file whole. A frozen backbone is named, with the digest of its weights: it is opened
+again and compared. The filter bank has no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from a2m2.errors import WeightsError
+from a2m2.eval.describe import Fit
+from a2m2.methods import METHODS
+from a2m2.networks import build_network
+from a2m2.nn import build_backbone, load_backbone
+from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
+from a2m2.recognize.origin import Origin
+from a2m2.train_settings import NetworkSettings
+from a2m2.weights import SavedNetwork, fill, network_digest
+
+_PREFIX = "encoder."
+"""Begins the names of the encoder's tensors."""
+
+
+def encoder_header(encoder: ClipEncoder) -> dict[str, Any]:
+    """All of an encoder but its tensors, ready for JSON."""
+    return {
+        "origin": asdict(encoder.origin),
+        "settings": encoder.settings.model_dump(mode="json"),
+        "architecture": encoder.architecture,
+        "weights_digest": encoder.digest,
+        "provenance": dict(encoder.provenance),
+    }
+
+
+def encoder_tensors(encoder: ClipEncoder) -> dict[str, Tensor]:
+    """Its tensors, by names that begin like no others."""
+    return {f"{_PREFIX}{name}": tensor for name, tensor in encoder.tensors().items()}
+
+
+def encoder_of(
+    path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor], *, again: str
+) -> ClipEncoder:
+    """Inverse of the other two.
+
+    Args:
+        path: the file, for errors.
+        header: holds at least what :func:`encoder_header` gave.
+        tensors: holds at least what :func:`encoder_tensors` gave.
+        again: how to make the file anew, for errors.
+
+    Raises:
+        WeightsError: a backbone that is not to be had, or has other weights now.
+        LookupError, TypeError, ValueError, ConfigError: the file is none of ours.
+    """
+    origin = TypeAdapter(Origin).validate_python(header["origin"])
+    settings = NetworkSettings.build(header["settings"], source=str(path))
+    if settings.method not in METHODS:
+        # The name of a function elsewhere would be imported: a file must not be able to ask for that.
+        raise ValueError(f"method {settings.method!r} is not one of this package")
+    weights = {
+        name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_PREFIX)
+    }
+    if origin.kind == "weights":
+        network = build_network(settings, backbone=build_backbone(header["architecture"]))
+        fill(network, weights, source=str(path))
+        digest = network_digest(weights, settings)
+        return TrainedEncoder(
+            SavedNetwork(path, network.eval(), settings, header["provenance"], digest), origin
+        )
+    backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
+    encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))
+    if encoder.digest != header["weights_digest"]:
+        raise WeightsError(
+            f"{path} was made with {origin.name} of weights {header['weights_digest']}, but what is there now has "
+            f"weights {encoder.digest}; get the former back, or {again}"
+        )
+    return encoder
