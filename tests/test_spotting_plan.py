@@ -133,7 +133,7 @@ def test_settings_that_cannot_be_used() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_descriptors_are_those_of_the_clip_cut_out(tmp_path: Path, shared: bool) -> None:
     """To 1e-3 of their size: maps kept in half precision differ in the last bit where batches differ in size."""
-    backbone = str(save_tiny("resnet", tmp_path / "backbone")) if shared else None
+    backbone = str(save_tiny("resnet", tmp_path / "backbone")) if shared else "motion-filters"
     recognizer = small(tmp_path / "cache", backbone=backbone).fit(*squares(("down", "left"), range(1)))
     enrolled = recognizer.enrolled_
     frames = np.concatenate([moving_square(name, 5) for name in ("left", "down")])

@@ -53,7 +53,7 @@ class DefaultConfidence:
 FROZEN_DEFAULT = DefaultConfidence(12.5, 0.2)
 """Best for one clip a class with motion filters, over all tasks of ``python -m a2m2.bench.recognition``."""
 
-TRAINED_DEFAULT = DefaultConfidence(10.0, 0.45)
+TRAINED_DEFAULT = DefaultConfidence(22.0, 0.43)
 """Likewise with the shipped network."""
 
 
