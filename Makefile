@@ -23,7 +23,7 @@ knobs: runs/study/study.json  ## score the networks of the study with every matc
 	for grid in knobs-sets knobs-sequences probes; do \
 	  $(BIN)/a2m2 ablate $$grid --out runs/$$grid --cache runs/study/cache --into docs/knobs.md || exit 1; done
 
-weights: $(VENV)/.core  ## train the network that is shipped, on rendered clips alone: about two hours on two cores
+weights: $(VENV)/.core  ## train the network that is shipped, on rendered clips alone: hours on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m a2m2.bench.shipped --out runs/weights --into src/a2m2/weights
 
 runs/study/study.json: $(VENV)/.core

@@ -372,7 +372,7 @@ def test_an_empty_recogniser_says_so() -> None:
             NotEnrolledError, match=r"nothing is enrolled yet; call fit\(clips, labels\) first"
         ):
             ask([])
-    with pytest.raises(NotEnrolledError):
+    with pytest.raises(NotEnrolledError, match="nothing is enrolled yet"):
         recognizer.save("nowhere")
 
 

@@ -3,7 +3,8 @@
     python -m a2m2.bench.shipped --out runs/weights
 
 Renders clips of a few thousand words of motion (shapes in sets and sequences, jointed bodies, hands and arms) in as
-many looks as there are, pre-trains on all classes, trains on episodes, and copies the weights to the package. Classes
+many looks as there are, pre-trains on all classes, trains on as many episodes as the configuration says (none as yet),
+and copies the weights to the package. Classes
 of synth-v1's validation and test splits, and what they are backwards or permuted, take no part; validation is on the
 former. Interrupted, the same command goes on where it stopped.
 """
@@ -26,7 +27,7 @@ from a2m2.train_settings import TrainSettings
 from a2m2.weights import FILE_NAME, MOTION_SMALL
 
 PRETRAINING = ("video.num_frames=8", "video.resize=48", "video.crop=48")
-"""What pre-training sees, instead of the configuration's frames: four times as many steps in the same time."""
+"""What pre-training sees, instead of the configuration's frames: it is then several times as fast."""
 
 HELD_OUT_SEED = 1
 """Seed of synth-v1, whose validation and test classes stay unseen."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2m2.checks import output_file
-from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingWeights
+from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
 from a2m2.progress import Progress, show_progress
 
 if TYPE_CHECKING:
@@ -26,18 +26,8 @@ def enrol(
     ],
     weights: SeeingWeights = None,
     backbone: SeeingBackbone = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Frames sampled from each clip, for --backbone. [default: 8]", show_default=False
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=8, help="Side of the frames in pixels, for --backbone. [default: 224]", show_default=False
-        ),
-    ] = None,
+    frames: SeeingFrames = None,
+    size: SeeingSize = None,
     choose: Annotated[
         bool, typer.Option("--choose/--no-choose", help="Choose settings, given 3 clips a class.")
     ] = True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2m2.cli.options import Cache, DryRun
+from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -25,32 +25,10 @@ def index(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the index, new or begun.", show_default=False)
     ],
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a trained network: its folder or file, or a shipped one. [default: motion-small]",
-            show_default=False,
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="See with a frozen backbone: a transformers folder, a hub name, or motion-filters.",
-            show_default=False,
-        ),
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Frames sampled from each clip, for --backbone. [default: 8]", show_default=False
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=8, help="Side of the frames in pixels, for --backbone. [default: 224]", show_default=False
-        ),
-    ] = None,
+    weights: SeeingWeights = None,
+    backbone: SeeingBackbone = None,
+    frames: SeeingFrames = None,
+    size: SeeingSize = None,
     fit_clips: Annotated[
         int, typer.Option(min=1, help="Clips that the reduction is fitted on, for --backbone.")
     ] = 256,

@@ -47,6 +47,24 @@ SeeingBackbone = Annotated[
         show_default=False,
     ),
 ]
+SeeingFrames = Annotated[
+    int | None,
+    typer.Option(
+        "--frames",
+        min=1,
+        help="Frames sampled from each clip, for --backbone. [default: 8]",
+        show_default=False,
+    ),
+]
+SeeingSize = Annotated[
+    int | None,
+    typer.Option(
+        "--size",
+        min=8,
+        help="Side of the frames in pixels, for --backbone. [default: 224]",
+        show_default=False,
+    ),
+]
 Speeds = Annotated[
     str, typer.Option("--speeds", help="How fast actions may be, relative to the enrolled clips.")
 ]

@@ -54,7 +54,7 @@ FROZEN_DEFAULT = DefaultConfidence(12.5, 0.2)
 """Best for one clip a class with motion filters, over all tasks of ``python -m a2m2.bench.recognition``."""
 
 TRAINED_DEFAULT = DefaultConfidence(22.0, 0.43)
-"""Likewise with the shipped network."""
+"""Likewise with the shipped network, over validation classes of sets and sequences."""
 
 
 def probabilities(

@@ -139,6 +139,18 @@ def _coverage(inside: float, line: float, softness: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _seen_at(
+    x: float, y: float, view: np.ndarray, cos: float, sin: float, zoom: float, size: int
+) -> tuple[float, float]:
+    """Where the camera sees a point given in frame widths, in px."""
+    u, v = x - 0.5, y - 0.5
+    return (
+        (zoom * (cos * u - sin * v) + 0.5 + view[0]) * size,
+        (zoom * (sin * u + cos * v) + 0.5 + view[1]) * size,
+    )
+
+
+@njit(cache=True, nogil=True)
 def _paint_blob(
     frame: np.ndarray,
     track: np.ndarray,
@@ -156,9 +168,7 @@ def _paint_blob(
     radius = track[2] * size * zoom
     if radius < 0.3:
         return
-    u, v = track[0] - 0.5, track[1] - 0.5
-    centre_x = (zoom * (cos * u - sin * v) + 0.5 + view[0]) * size
-    centre_y = (zoom * (sin * u + cos * v) + 0.5 + view[1]) * size
+    centre_x, centre_y = _seen_at(track[0], track[1], view, cos, sin, zoom, size)
     turn_cos, turn_sin = track[3] * cos - track[4] * sin, track[4] * cos + track[3] * sin
     extent = 1.7 * radius + softness + line
     for row in range(max(0, int(centre_y - extent)), min(size, int(centre_y + extent) + 1)):
@@ -187,16 +197,8 @@ def _paint_limb(
 ) -> None:
     size = frame.shape[1]
     px = size * zoom
-    u, v = track[0] - 0.5, track[1] - 0.5
-    x0, y0 = (
-        (zoom * (cos * u - sin * v) + 0.5 + view[0]) * size,
-        (zoom * (sin * u + cos * v) + 0.5 + view[1]) * size,
-    )
-    u, v = track[2] - 0.5, track[3] - 0.5
-    x1, y1 = (
-        (zoom * (cos * u - sin * v) + 0.5 + view[0]) * size,
-        (zoom * (sin * u + cos * v) + 0.5 + view[1]) * size,
-    )
+    x0, y0 = _seen_at(track[0], track[1], view, cos, sin, zoom, size)
+    x1, y1 = _seen_at(track[2], track[3], view, cos, sin, zoom, size)
     start, end = track[4] * px, track[5] * px
     length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
     ux, uy = ((x1 - x0) / length, (y1 - y0) / length) if length > 1e-6 else (1.0, 0.0)
