@@ -19,7 +19,7 @@ from a2m2.structures import Descriptors
 from a2m2.train.augment import augment
 from a2m2.train.batches import BaseClasses, BatchLoader, ClipBatches, EpisodeBatches
 from a2m2.train.classifier import BaseClassifier
-from a2m2.train.clips import ClipSource
+from a2m2.train.clips import ClipSource, TimedFrames
 from a2m2.train.draws import generator_of, seed_of
 from a2m2.train.encode import encode_training, measure_mean
 from a2m2.train.optimizer import make_optimizer, rate_factor
@@ -129,9 +129,9 @@ class CountingClips(ClipSource):
         super().__init__([], VideoSettings(num_frames=2, resize=8, crop=8))
         self.number = number
 
-    def random(self, position: int, generator: torch.Generator) -> torch.Tensor:
+    def random(self, position: int, generator: torch.Generator) -> TimedFrames:
         torch.rand(1, generator=generator)
-        return torch.full((2, 3, 8, 8), position, dtype=torch.uint8)
+        return TimedFrames(torch.full((2, 3, 8, 8), position, dtype=torch.uint8), torch.arange(2.0))
 
 
 def base_classes(labels: list[int], seed: int = 0) -> BaseClasses:
@@ -186,7 +186,8 @@ def test_clips_in_memory_give_the_same_frames_as_files(tmp_path: Path) -> None:
         for source in (memory, again):
             assert torch.equal(source.centre(position), files.centre(position))
             drawn = [s.random(position, generator_of(position)) for s in (source, files)]
-            assert torch.equal(*drawn)
+            assert torch.equal(drawn[0].frames, drawn[1].frames)
+            torch.testing.assert_close(drawn[0].seconds, drawn[1].seconds)
     assert files.centre(0).shape == (4, 3, 24, 24)
 
 
@@ -502,7 +503,8 @@ def test_the_classifier_is_its_formula_and_sees_order() -> None:
     scales = (Scale(1, 1), Scale(2, 2))
     head = BaseClassifier(dim=5, num_frames=4, scales=scales, num_classes=3, feature_scale=2.0, dropout=0.0)
     values = torch.randn(2, 6, 5)
-    got = head(descriptors_of(values, [0, 0, 0, 0, 1, 1]))
+    got, none = head(descriptors_of(values, [0, 0, 0, 0, 1, 1]))
+    assert none is None
     for clip in range(2):
         units = [2.0 * v / v.norm() for v in values[clip]]
         expected = head.order(torch.cat(units[4:]))
@@ -514,5 +516,5 @@ def test_the_classifier_is_its_formula_and_sees_order() -> None:
         torch.testing.assert_close(got[clip], expected)
     coarse_swapped = values[:, [0, 1, 2, 3, 5, 4]]
     fine_swapped = values[:, [1, 0, 2, 3, 4, 5]]
-    assert not torch.allclose(head(descriptors_of(coarse_swapped, [0, 0, 0, 0, 1, 1])), got)
-    torch.testing.assert_close(head(descriptors_of(fine_swapped, [0, 0, 0, 0, 1, 1])), got)
+    assert not torch.allclose(head(descriptors_of(coarse_swapped, [0, 0, 0, 0, 1, 1]))[0], got)
+    torch.testing.assert_close(head(descriptors_of(fine_swapped, [0, 0, 0, 0, 1, 1]))[0], got)

@@ -85,6 +85,8 @@ class PretrainSettings(Section):
     """Length of the descriptors that the classifiers read."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of a label that is spread over all classes."""
+    sub_action_weight: float = Field(default=0.0, ge=0)
+    """Weight of a second loss: which sub-actions every candidate shows; above 0, clips need annotations."""
     mean_rate: float = Field(default=0.05, gt=0, le=1)
     """How fast the running mean descriptor follows the batches."""
     freeze_batch_norm: bool = True

@@ -68,13 +68,13 @@ def portions(clips: float = 1.0) -> list[Portion]:
         )
         result.append(Portion(f"{split}-{stratum}-{style}-{seed}", config))
 
-    for seed in (2, 3, 4, 5, *range(10, 16)):
+    for seed in (2, 3, 4, 5, *range(10, 16), *range(20, 27)):
         timing = 1.0 if seed % 2 == 0 else 0.4
         for stratum in ("sets", "sequences"):
             add(stratum, "varied", seed, timing, 14)
-            if seed in (2, 3, 10, 11, 12, 13):
+            if seed in (2, 3, *range(10, 14), *range(20, 24)):
                 add(stratum, "plain", seed, 1.0 - 0.4 * (seed % 2), 10)
-    for seed in (2, 3, 4, 5, 6, 7, *range(10, 18)):
+    for seed in (*range(2, 8), *range(10, 18), *range(20, 27)):
         add("figures", "varied", seed, (1.0, 0.6, 0.2)[seed % 3], 16)
     for stratum in ("sets", "sequences", "figures"):
         add(stratum, "varied", HELD_OUT_SEED, 0.8, 10, "val")

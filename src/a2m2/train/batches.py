@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -15,11 +15,13 @@ from a2m2.data import EpisodeSampler
 from a2m2.train.augment import augment
 from a2m2.train.clips import ClipSource
 from a2m2.train.draws import generator_of
+from a2m2.train.sub_actions import SubActions
 from a2m2.train_settings import AugmentSettings
 
 Batch = dict[str, Tensor]
-"""``index`` of the batch, ``frames (clip, time, 3, height, width)`` uint8, ``label (clip,)`` of the base class, and
-for an episode ``way (clip,)``, the class within it, its supports first."""
+"""``index`` of the batch, ``frames (clip, time, 3, height, width)`` uint8, ``label (clip,)`` of the base class; for an
+episode ``way (clip,)``, the class within it, its supports first; and ``going_on (clip, time, sub_action)``, which
+sub-actions each frame shows, where these are learnt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class BaseClasses:
         names: of the base classes.
         augment: what is done to them at random.
         seed: of every draw.
+        sub_actions: of the clips, where they are learnt.
     """
 
     clips: ClipSource
@@ -39,16 +42,25 @@ class BaseClasses:
     names: Sequence[str]
     augment: AugmentSettings
     seed: int
+    sub_actions: SubActions | None = None
 
-    def draw(self, members: Sequence[int], *key: int | str) -> UInt8[Tensor, "clip time 3 crop crop"]:
-        """Augmented clips; each clip has a generator of its own, named by ``key`` and its place."""
+    def draw(self, members: Sequence[int], *key: int | str) -> Batch:
+        """Augmented clips and what they show; each has a generator of its own, named by ``key`` and its place."""
         crop = self.clips.settings.crop
-        drawn = []
+        drawn, going_on = [], []
         for place, member in enumerate(members):
             generator = generator_of(self.seed, *key, place)
-            frames = self.clips.random(member, generator)
+            frames, seconds = self.clips.random(member, generator)
             drawn.append(augment(frames, self.augment, crop=crop, generator=generator))
-        return torch.stack(drawn)
+            if self.sub_actions is not None:
+                going_on.append(self.sub_actions.going_on(member, seconds))
+        batch = {
+            "frames": torch.stack(drawn),
+            "label": torch.tensor([self.labels[member] for member in members]),
+        }
+        if going_on:
+            batch["going_on"] = torch.stack(going_on)
+        return batch
 
 
 class Batches(Dataset[Batch], ABC):
@@ -87,12 +99,7 @@ class ClipBatches(Batches):
         self.size = size
 
     def __getitem__(self, index: int) -> Batch:
-        members = self.members(index)
-        return {
-            "index": torch.tensor(index),
-            "frames": self.base.draw(members, "clips", index),
-            "label": torch.tensor([self.base.labels[member] for member in members]),
-        }
+        return {"index": torch.tensor(index), **self.base.draw(self.members(index), "clips", index)}
 
     def members(self, index: int) -> list[int]:
         """Positions of the clips of a batch."""
@@ -134,8 +141,7 @@ class EpisodeBatches(Batches):
                 ways += [way] * len(clips)
         return {
             "index": torch.tensor(index),
-            "frames": self.base.draw(members, "episode", index),
-            "label": torch.tensor([self.base.labels[member] for member in members]),
+            **self.base.draw(members, "episode", index),
             "way": torch.tensor(ways),
         }
 

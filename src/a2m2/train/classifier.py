@@ -1,7 +1,8 @@
-"""What pre-training asks of the descriptors: which base class a clip shows."""
+"""What pre-training asks of the descriptors: which base class a clip shows, and what its candidates show."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -14,13 +15,16 @@ from a2m2.structures import Descriptors
 from a2m2.train_settings import TrainSettings
 
 
-def build_classifier(settings: TrainSettings, encoder: Encoder, *, num_classes: int) -> BaseClassifier:
+def build_classifier(
+    settings: TrainSettings, encoder: Encoder, *, num_classes: int, num_sub_actions: int = 0
+) -> BaseClassifier:
     """The classifier that ``settings`` ask for on the descriptors of ``encoder``."""
     return BaseClassifier(
         dim=sum(encoder.dims),
         num_frames=settings.video.num_frames,
         scales=encoder.scales,
         num_classes=num_classes,
+        num_sub_actions=num_sub_actions,
         feature_scale=settings.pretrain.feature_scale,
         dropout=settings.pretrain.dropout,
     )
@@ -32,13 +36,14 @@ class BaseClassifier(nn.Module):
         logits = Σ_s W_s·mean_{i in s} u_i + W_o·[u_i]_{i in the coarsest scale, in order}
 
     with u centred descriptors of length ``feature_scale``. Without the last term nothing could see the order in which
-    things happen, and orders are what many classes are.
+    things happen, and orders are what many classes are. A linear layer more tells the sub-actions of every candidate.
 
     Args:
         dim: length of a descriptor.
         num_frames: frames of a clip.
         scales: the candidates' scales.
         num_classes: number of base classes.
+        num_sub_actions: number of sub-actions; none are learnt when 0.
         feature_scale: length of u.
         dropout: on u.
     """
@@ -52,6 +57,7 @@ class BaseClassifier(nn.Module):
         num_frames: int,
         scales: Sequence[Scale],
         num_classes: int,
+        num_sub_actions: int = 0,
         feature_scale: float = 8.0,
         dropout: float = 0.5,
     ) -> None:
@@ -64,11 +70,18 @@ class BaseClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.scales = nn.ModuleList(nn.Linear(dim, num_classes) for _ in scales)
         self.order = nn.Linear(num_coarse * dim, num_classes)
+        self.sub_actions = nn.Linear(dim, num_sub_actions) if num_sub_actions else None
+        if self.sub_actions is not None:
+            # About one of them is going on in a candidate: without that the first steps learn nothing else.
+            nn.init.constant_(self.sub_actions.bias, -math.log(num_sub_actions))
 
-    def forward(self, descriptors: Descriptors) -> Float[Tensor, "batch num_classes"]:
+    def forward(
+        self, descriptors: Descriptors
+    ) -> tuple[Float[Tensor, "batch num_classes"], Float[Tensor, "batch node sub_action"] | None]:
+        """Logits of the classes, and of the sub-actions in every candidate where these are learnt."""
         units = centred_units(descriptors.values, descriptors.mean, descriptors.blocks)
         units = self.dropout(self.feature_scale * units)
         logits = self.order(units[:, self.node_scale == self.coarsest].flatten(1))
         for index, linear in enumerate(self.scales):
             logits = logits + linear(units[:, self.node_scale == index].mean(1))
-        return logits
+        return logits, None if self.sub_actions is None else self.sub_actions(units)

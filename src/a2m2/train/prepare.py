@@ -22,6 +22,7 @@ from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
 from a2m2.train.stages import StageModule, build_stage
+from a2m2.train.sub_actions import SubActions
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
@@ -44,6 +45,7 @@ class Job:
     store: FeatureStore
     network: FewShotModel
     head: BaseClassifier | None
+    sub_actions: SubActions | None
     fresh_mean: bool
     record: TrainRecord
 
@@ -57,7 +59,12 @@ class Job:
     def batches(self, clips: ClipSource) -> Batches:
         """All batches of the stage, by number."""
         base = BaseClasses(
-            clips, self.base.video_classes, self.base.classes, self.settings.augment, self.settings.seed
+            clips,
+            self.base.video_classes,
+            self.base.classes,
+            self.settings.augment,
+            self.settings.seed,
+            self.sub_actions,
         )
         number = self.record.steps * self.accumulate
         if self.stage == "pretrain":
@@ -106,7 +113,9 @@ def prepare(
         train_batch_norm=stage == "pretrain" and not settings.pretrain.freeze_batch_norm,
     )
     start_digest, fresh_mean = ("", True) if start is None else _start_from(network, start, settings)
-    head = _head(settings, stage, network, len(base.classes), start)
+    learnt = stage == "pretrain" and settings.pretrain.sub_action_weight > 0
+    sub_actions = SubActions(base.videos) if learnt else None
+    head = _head(settings, stage, network, len(base.classes), sub_actions, start)
     cache = cache if cache is not None else default_cache()
     digests = DigestCache(cache)
     contents = _contents((*base.videos, *validation.videos), digests, progress)
@@ -144,6 +153,7 @@ def prepare(
         store=FeatureStore(cache / "features"),
         network=network,
         head=head,
+        sub_actions=sub_actions,
         fresh_mean=fresh_mean,
         record=record,
     )
@@ -218,15 +228,29 @@ def _start_from(network: FewShotModel, start: str | Path, settings: TrainSetting
 
 
 def _head(
-    settings: TrainSettings, stage: Stage, network: FewShotModel, num_classes: int, start: str | Path | None
+    settings: TrainSettings,
+    stage: Stage,
+    network: FewShotModel,
+    num_classes: int,
+    sub_actions: SubActions | None,
+    start: str | Path | None,
 ) -> BaseClassifier | None:
     if stage == "meta" and settings.meta.base_loss_weight == 0:
         return None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(settings.seed, "head"))
-        head = build_classifier(settings, network.encoder, num_classes=num_classes)
+        head = build_classifier(
+            settings,
+            network.encoder,
+            num_classes=num_classes,
+            num_sub_actions=0 if sub_actions is None else len(sub_actions.names),
+        )
     if start is not None and (Path(start) / HEAD).is_file():
         _, tensors = read_tensors(Path(start) / HEAD)
+        if sub_actions is None:
+            tensors = {
+                name: tensor for name, tensor in tensors.items() if not name.startswith("sub_actions.")
+            }
         shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
         if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
             raise ConfigError(

@@ -25,6 +25,7 @@ from a2m2.train.classifier import BaseClassifier
 from a2m2.train.draws import seed_of
 from a2m2.train.encode import encode_training
 from a2m2.train.optimizer import make_optimizer, rate_factor
+from a2m2.train.sub_actions import sub_action_loss
 from a2m2.train_settings import MetaSettings, OptimizerSettings, PretrainSettings, Stage, TrainSettings
 
 
@@ -184,7 +185,7 @@ class StageModule(pl.LightningModule, ABC):
 
 
 class PretrainStage(StageModule):
-    """Stage 1: cross-entropy over the base classes."""
+    """Stage 1: cross-entropy over the base classes, and over the sub-actions of candidates where asked for."""
 
     head: BaseClassifier
     stage: PretrainSettings
@@ -199,8 +200,11 @@ class PretrainStage(StageModule):
             _freeze_statistics(self.network.encoder.backbone)
 
     def losses(self, descriptors: Descriptors, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits = self.head(descriptors)
+        logits, sub_actions = self.head(descriptors)
         loss = functional.cross_entropy(logits, batch["label"], label_smoothing=self.stage.label_smoothing)
+        if sub_actions is not None:
+            part = sub_action_loss(sub_actions, batch["going_on"], descriptors.windows)
+            loss = loss + self.stage.sub_action_weight * part
         return loss, (logits.argmax(1) == batch["label"]).float().mean()
 
 
@@ -231,7 +235,7 @@ class MetaStage(StageModule):
         truth = batch["way"][query]
         loss = functional.cross_entropy(logits, truth)
         if self.head is not None and self.stage.base_loss_weight > 0:
-            base = functional.cross_entropy(self.head(descriptors), batch["label"])
+            base = functional.cross_entropy(self.head(descriptors)[0], batch["label"])
             loss = loss + self.stage.base_loss_weight * base
         return loss, (logits.argmax(1) == truth).float().mean()
 
