@@ -35,6 +35,7 @@ COMMANDS = (
     "reproduce",
     "data check",
     "data import",
+    "bench",
 )
 FAST = ("--set", "video.resize=48", "--set", "video.crop=48", "--way", "3", "--episodes", "20")
 

@@ -14,6 +14,7 @@ import typer
 from a2m2 import __version__
 from a2m2.checks import write_failure
 from a2m2.cli.ablate import ablate
+from a2m2.cli.bench import bench
 from a2m2.cli.compare import compare
 from a2m2.cli.data import check, import_lists
 from a2m2.cli.demo import demo
@@ -110,6 +111,8 @@ _COMMANDS = (
 )
 for _command in _COMMANDS:
     app.command()(_guard(_command))
+# What follows the name of a program is the program's own, --help too.
+app.command(context_settings={"allow_interspersed_args": False})(_guard(bench))
 
 _data = typer.Typer(
     no_args_is_help=True,
