@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from a2m2.data import default_cache, load_dataset
@@ -149,13 +148,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-@torch.inference_mode()
 def _scores(enrolled: Enrolled, source: Source, digests: Sequence[str]) -> Float[np.ndarray, "clip class"]:
     queries = source.describe(enrolled.encoder, digests)
-    match = enrolled.matcher(
-        enrolled.descriptors, enrolled.labels, queries, num_classes=len(enrolled.classes)
-    )
-    return match.logits.double().numpy()
+    return enrolled.match_described(queries).logits.double().numpy()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -54,7 +54,10 @@ FROZEN_DEFAULT = DefaultConfidence(12.5, 0.2)
 """Best for one clip a class with motion filters, over all tasks of ``python -m a2m2.bench.recognition``."""
 
 TRAINED_DEFAULT = DefaultConfidence(22.0, 0.43)
-"""Likewise with the shipped network, over validation classes of sets and sequences."""
+"""Likewise with a trained network without a cohort, over validation classes of sets and sequences."""
+
+COHORT_DEFAULT = DefaultConfidence(22.0, 0.0)
+"""Likewise with the shipped network and scores relative to its cohort."""
 
 
 def probabilities(

@@ -22,7 +22,7 @@ from a2m2.nn import build_backbone, load_backbone
 from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
 from a2m2.recognize.origin import Origin
 from a2m2.train_settings import NetworkSettings
-from a2m2.weights import SavedNetwork, fill, network_digest
+from a2m2.weights import SavedNetwork, cohort_of, fill, network_digest, without_cohort
 
 _PREFIX = "encoder."
 """Begins the names of the encoder's tensors."""
@@ -69,10 +69,12 @@ def encoder_of(
     }
     if origin.kind == "weights":
         network = build_network(settings, backbone=build_backbone(header["architecture"]))
-        fill(network, weights, source=str(path))
-        digest = network_digest(weights, settings)
+        own = without_cohort(weights)
+        fill(network, own, source=str(path))
+        digest = network_digest(own, settings)
+        cohort = cohort_of(weights, network, settings)
         return TrainedEncoder(
-            SavedNetwork(path, network.eval(), settings, header["provenance"], digest), origin
+            SavedNetwork(path, network.eval(), settings, header["provenance"], digest, cohort), origin
         )
     backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
     encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))

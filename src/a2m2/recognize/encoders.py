@@ -19,12 +19,17 @@ from a2m2.eval.trained import describe_clips
 from a2m2.matching import A2Matcher
 from a2m2.methods import METHODS, find_method
 from a2m2.nn import Backbone
-from a2m2.recognize.confidence import FROZEN_DEFAULT, TRAINED_DEFAULT, DefaultConfidence
+from a2m2.recognize.confidence import (
+    COHORT_DEFAULT,
+    FROZEN_DEFAULT,
+    TRAINED_DEFAULT,
+    DefaultConfidence,
+)
 from a2m2.recognize.origin import Origin
 from a2m2.settings import VideoSettings
 from a2m2.structures import Clip, Descriptors
 from a2m2.train_settings import NetworkSettings
-from a2m2.weights import SavedNetwork
+from a2m2.weights import SavedNetwork, cohort_tensors
 
 ORDER_PRIORS = (0.0, 0.3)
 """λ without and with an order prior. 0.3 on motion progress is what ``a2_ordered`` takes, too."""
@@ -45,6 +50,7 @@ class ClipEncoder(ABC):
         order_priors: order priors that its matcher may have, the standing one first.
         default_confidence: of scores that cannot be calibrated.
         mean: ``(dim,)`` mean descriptor that centring subtracts, or None.
+        cohort: strangers that scores are relative to, or None.
         architecture: what its network is built from again; None for a backbone that is opened by name.
         provenance: where trained weights come from, as their training wrote it.
     """
@@ -56,6 +62,7 @@ class ClipEncoder(ABC):
     order_priors: tuple[float, ...]
     default_confidence: DefaultConfidence
     mean: Float[Tensor, "dim"] | None
+    cohort: Descriptors | None = None
     architecture: dict[str, Any] | None = None
     provenance: Mapping[str, Any] = MappingProxyType({})
 
@@ -165,14 +172,14 @@ class TrainedEncoder(ClipEncoder):
         ConfigError: its matcher is not A² with one target a video, which enrolling is made for.
     """
 
-    default_confidence = TRAINED_DEFAULT
-
     def __init__(self, saved: SavedNetwork, origin: Origin) -> None:
         self.origin = origin
         self.saved = saved
         self.settings = saved.settings
         self.digest = saved.digest
         self.mean = saved.network.encoder.mean
+        self.cohort = saved.cohort
+        self.default_confidence = TRAINED_DEFAULT if saved.cohort is None else COHORT_DEFAULT
         self.architecture = saved.network.encoder.backbone.architecture()
         self.provenance = saved.provenance
         self.description = (
@@ -220,7 +227,8 @@ class TrainedEncoder(ClipEncoder):
         return matcher
 
     def tensors(self) -> dict[str, Tensor]:
-        return self.saved.network.state_dict()
+        cohort = {} if self.cohort is None else cohort_tensors(self.cohort)
+        return self.saved.network.state_dict() | cohort
 
 
 def _a2_matcher(settings: NetworkSettings, order_prior: float) -> A2Matcher:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from a2m2.eval.maps import Progress
 from a2m2.eval.pair_table import pair_scores
 from a2m2.matching import A2Matcher
+from a2m2.matching.cohort import baselines, relative
 from a2m2.recognition_records import UNKNOWN, Label, Recognition, ScoredClass
 from a2m2.recognize.confidence import Confidence, calibrate, probabilities
 from a2m2.recognize.encoders import ClipEncoder
@@ -65,12 +66,51 @@ class Enrolled:
         """Position in ``classes`` of each support's class."""
         return torch.from_numpy(_label_indices(self.supports, self.classes))
 
-    @torch.inference_mode()
     def match(self, clips: Sequence[Clip]) -> tuple[Descriptors, Match]:
         """Descriptors of sampled clips, and their scores for every class."""
         queries = self.encoder.describe(clips)
+        return queries, self.match_described(queries)
+
+    @torch.inference_mode()
+    def match_described(self, queries: Descriptors) -> Match:
+        """Scores of described clips for every class; relative ones where the encoder has a cohort."""
         match = self.matcher(self.descriptors, self.labels, queries, num_classes=len(self.classes))
-        return queries, match
+        if self.encoder.cohort is None:
+            return match
+        labels = self.labels.numpy()
+        classes = np.array([self._baselines[labels == label].mean() for label in range(len(self.classes))])
+        scores = relative(match.logits.double().numpy(), self._baselines_of(queries), classes)
+        return replace(match, logits=torch.from_numpy(scores))
+
+    @torch.inference_mode()
+    def support_scores(self, queries: Descriptors) -> Float[np.ndarray, "query support"]:
+        """Scores of described clips for every support; a class's score is the mean over its supports."""
+        # A class a clip: the matchers of recognisers are means of pairs.
+        alone = torch.arange(len(self.supports))
+        match = self.matcher(self.descriptors, alone, queries, num_classes=len(alone))
+        scores: Float[np.ndarray, "query support"] = match.logits.double().numpy()
+        if self.encoder.cohort is None:
+            return scores
+        return relative(scores, self._baselines_of(queries), self._baselines)
+
+    def left_out_scores(self, *, num_threads: int) -> Float[np.ndarray, "support class"]:
+        """Scores of every support, left out, for every class."""
+        return _left_out(
+            self.encoder,
+            self.matcher,
+            self.descriptors,
+            self.labels.numpy(),
+            [support.digest for support in self.supports],
+            num_threads=num_threads,
+        )
+
+    @cached_property
+    def _baselines(self) -> Float[np.ndarray, "support"]:
+        return self._baselines_of(self.descriptors)
+
+    def _baselines_of(self, clips: Descriptors) -> Float[np.ndarray, "clip"]:
+        assert self.encoder.cohort is not None
+        return baselines(self.matcher, self.encoder.cohort, clips)
 
     def probabilities(self, scores: Float[np.ndarray, "clip class"]) -> Float[np.ndarray, "clip class"]:
         """Probability of every class for clips with these scores."""
@@ -181,14 +221,33 @@ def _trials(
         (encoder, described, prior) for encoder, described in encoders for prior in encoder.order_priors
     )
     for number, (encoder, descriptors, order_prior) in enumerate(settings, 1):
-        table = pair_scores(
+        scores = _left_out(
+            encoder,
             encoder.matcher(order_prior),
             descriptors,
+            labels,
+            contents,
             num_threads=num_threads,
             progress=partial(progress, f"setting {number}"),
         )
-        scores = left_out_scores(table, labels, contents, num_classes=int(labels.max()) + 1)
         yield _Trial(encoder, descriptors, order_prior, scores, accuracy(scores, labels))
+
+
+def _left_out(
+    encoder: ClipEncoder,
+    matcher: A2Matcher,
+    descriptors: Descriptors,
+    labels: Int[np.ndarray, "support"],
+    contents: Sequence[str],
+    *,
+    num_threads: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Float[np.ndarray, "support class"]:
+    table = pair_scores(matcher, descriptors, num_threads=num_threads, progress=progress)
+    if encoder.cohort is not None:
+        each = baselines(matcher, encoder.cohort, descriptors)
+        table = relative(table, each, each)
+    return left_out_scores(table, labels, contents, num_classes=int(labels.max()) + 1)
 
 
 def _in_words(trial: _Trial) -> str:

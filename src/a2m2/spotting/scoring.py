@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from a2m2.eval.pair_table import pair_scores
 from a2m2.eval.threads import map_in_threads
 from a2m2.recognize.encoders import Seen
 from a2m2.recognize.enrolled import Enrolled
-from a2m2.recognize.leave_one_out import known_and_unknown, left_out_scores
+from a2m2.recognize.leave_one_out import known_and_unknown
 from a2m2.spotting.plan import WindowPlan
 from a2m2.spotting.stream import SeenWindow
 from a2m2.structures import Descriptors
@@ -63,17 +62,11 @@ def describe_windows(enrolled: Enrolled, plan: WindowPlan, windows: Sequence[See
     )
 
 
-@torch.inference_mode()
 def score_pairs(
     enrolled: Enrolled, plan: WindowPlan, windows: Sequence[SeenWindow]
 ) -> Float[np.ndarray, "window support"]:
     """Score of every window for every enrolled clip."""
-    # A class a clip: the matchers of recognisers are means of pairs.
-    alone = torch.arange(len(enrolled.supports))
-    described = describe_windows(enrolled, plan, windows)
-    match = enrolled.matcher(enrolled.descriptors, alone, described, num_classes=len(alone))
-    scores: Float[np.ndarray, "window support"] = match.logits.double().numpy()
-    return scores
+    return enrolled.support_scores(describe_windows(enrolled, plan, windows))
 
 
 def score_windows(
@@ -103,11 +96,7 @@ def joined(parts: Sequence[ScoredWindows], num_supports: int) -> ScoredWindows:
 
 def known_scores(enrolled: Enrolled, *, num_threads: int) -> Float[np.ndarray, "known"]:
     """Best score of every enrolled clip that can be left out."""
-    table = pair_scores(enrolled.matcher, enrolled.descriptors, num_threads=num_threads)
-    labels = enrolled.labels.numpy()
-    contents = [support.digest for support in enrolled.supports]
-    scores = left_out_scores(table, labels, contents, num_classes=len(enrolled.classes))
-    known, _ = known_and_unknown(scores, labels)
+    known, _ = known_and_unknown(enrolled.left_out_scores(num_threads=num_threads), enrolled.labels.numpy())
     return known
 
 

@@ -88,6 +88,7 @@ class Keeper(Callback):
         validator: tests the network.
         progress: called as ``progress(what, done, total)``.
         what: name of the stage for it.
+        complete: called when all steps were made, before the training counts as done.
         board: gets every metric too, such as TensorBoard's writer; None for no other place.
     """
 
@@ -100,6 +101,7 @@ class Keeper(Callback):
         *,
         progress: Callable[[str, int, int], None] | None,
         what: str,
+        complete: Callable[[], None],
         board: Board | None = None,
     ) -> None:
         self.folder = folder
@@ -109,6 +111,7 @@ class Keeper(Callback):
         self.validator = validator
         self.progress = progress
         self.what = what
+        self.complete = complete
         self._num_lines = 0
         self._step = 0
 
@@ -183,7 +186,8 @@ class Keeper(Callback):
         self.folder.write(self.record)
 
     def finish(self, module: StageModule) -> None:
-        """Say that all steps were made."""
+        """Complete the folder and say that all steps were made."""
+        self.complete()
         self.record = replace(self.record, done=True)
         self.folder.write(self.record)
 

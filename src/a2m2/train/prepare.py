@@ -26,7 +26,7 @@ from a2m2.train.sub_actions import SubActions
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
-from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors
+from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors, without_cohort
 
 STAGE_NAMES = {"pretrain": "pre-training", "meta": "meta-training"}
 
@@ -223,8 +223,9 @@ def _start_from(network: FewShotModel, start: str | Path, settings: TrainSetting
     old, new = (find_method(some.method)(some.m2, some.a2).m2.statistic for some in (file.settings, settings))
     same_matcher = file.settings.method == settings.method and file.provenance.get("stage") != "pretrain"
     without = (*(() if same_matcher else ("matcher.",)), *((".mean", ".projection") if old != new else ()))
-    fill(network, file.tensors, source=str(path), without=without)
-    return network_digest(file.tensors, file.settings), old != new
+    tensors = without_cohort(file.tensors)
+    fill(network, tensors, source=str(path), without=without)
+    return network_digest(tensors, file.settings), old != new
 
 
 def _head(

@@ -17,6 +17,7 @@ from a2m2.errors import ConfigError
 from a2m2.eval.threads import map_in_threads
 from a2m2.train.batches import BatchLoader
 from a2m2.train.clips import ClipSource, Progress
+from a2m2.train.cohort import add_cohort
 from a2m2.train.encode import measure_mean
 from a2m2.train.folder import TrainingFolder
 from a2m2.train.keeper import Board, Keeper, SafeCheckpointIO
@@ -104,7 +105,14 @@ def _run(
     module = job.module(batches)
     loader = BatchLoader(batches, num_workers=0 if settings.clips_in_memory else settings.loader_workers)
     keeper = Keeper(
-        folder, record, loader, validator, progress=progress, what=STAGE_NAMES[job.stage], board=board
+        folder,
+        record,
+        loader,
+        validator,
+        progress=progress,
+        what=STAGE_NAMES[job.stage],
+        complete=lambda: add_cohort(folder.weights, clips),
+        board=board,
     )
     if record.steps == 0:
         if job.fresh_mean:

@@ -1,5 +1,6 @@
 """Trained networks on disk, and those that come with the package."""
 
+from a2m2.weights.cohort import cohort_of, cohort_tensors, without_cohort
 from a2m2.weights.network_file import (
     FILE_NAME,
     NetworkFile,
@@ -21,6 +22,8 @@ __all__ = [
     "MOTION_SMALL",
     "NetworkFile",
     "SavedNetwork",
+    "cohort_of",
+    "cohort_tensors",
     "fill",
     "load_network",
     "network_digest",
@@ -31,5 +34,6 @@ __all__ = [
     "save_network",
     "shipped_file",
     "shipped_networks",
+    "without_cohort",
     "write_tensors",
 ]

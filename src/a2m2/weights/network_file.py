@@ -22,7 +22,9 @@ from a2m2.model import FewShotModel
 from a2m2.networks import build_network
 from a2m2.nn import build_backbone
 from a2m2.nn.digest import tensors_digest
+from a2m2.structures import Descriptors
 from a2m2.train_settings import NetworkSettings
+from a2m2.weights.cohort import cohort_of, cohort_tensors, without_cohort
 from a2m2.weights.shipped import shipped_file, shipped_networks
 
 FORMAT = "a2m2-network-1"
@@ -40,6 +42,7 @@ class SavedNetwork:
         settings: what was built.
         provenance: where the weights come from, as the training wrote it.
         digest: 16 hex digits that name settings and weights.
+        cohort: some clips that it was trained on, or None, see :mod:`a2m2.matching.cohort`.
     """
 
     path: Path
@@ -47,10 +50,16 @@ class SavedNetwork:
     settings: NetworkSettings
     provenance: dict[str, Any] = field(repr=False)
     digest: str
+    cohort: Descriptors | None = None
 
 
 def save_network(
-    path: Path, network: FewShotModel, settings: NetworkSettings, provenance: Mapping[str, Any]
+    path: Path,
+    network: FewShotModel,
+    settings: NetworkSettings,
+    provenance: Mapping[str, Any],
+    *,
+    cohort: Descriptors | None = None,
 ) -> str:
     """Write a network, whole or not at all; returns its digest.
 
@@ -64,7 +73,7 @@ def save_network(
         "architecture": json.dumps(network.encoder.backbone.architecture()),
         "provenance": json.dumps(dict(provenance)),
     }
-    write_tensors(path, tensors, metadata)
+    write_tensors(path, tensors | ({} if cohort is None else cohort_tensors(cohort)), metadata)
     return network_digest(tensors, settings)
 
 
@@ -110,9 +119,14 @@ def load_network(place: str | Path) -> SavedNetwork:
     path = network_file(place)
     file = read_network(path)
     network = build_network(file.settings, backbone=build_backbone(file.architecture))
-    fill(network, file.tensors, source=str(path))
-    digest = network_digest(file.tensors, file.settings)
-    return SavedNetwork(path, network.eval(), file.settings, file.provenance, digest)
+    tensors = without_cohort(file.tensors)
+    fill(network, tensors, source=str(path))
+    try:
+        cohort = cohort_of(file.tensors, network, file.settings)
+    except ValueError as error:
+        raise WeightsError(f"{path} cannot be used ({error}); copy or train it again") from None
+    digest = network_digest(tensors, file.settings)
+    return SavedNetwork(path, network.eval(), file.settings, file.provenance, digest, cohort)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +137,7 @@ class NetworkFile:
         settings: of the network.
         architecture: of its backbone, for :func:`a2m2.nn.build_backbone`.
         provenance: where the weights come from, as the training wrote it.
-        tensors: by the names of its state dict.
+        tensors: by the names of its state dict, and its cohort.
     """
 
     settings: NetworkSettings
