@@ -95,7 +95,8 @@ class FeatureStore:
         Raises:
             OutputError: the file cannot be written; nothing is left behind.
         """
-        with atomic_path(self._path(kind, key, video_digest)) as temporary:
+        # Not made lasting: a file that a loss of power cut off has no right checksum, and is made again.
+        with atomic_path(self._path(kind, key, video_digest), lasting=False) as temporary:
             temporary.write_bytes(_pack(tensors))
         self.writes += 1
 

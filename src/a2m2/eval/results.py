@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from a2m2.checks import output_folder, write_failure
+from a2m2.checks import exchange, output_folder, sync, write_failure
 from a2m2.eval.stats import Summary
+from a2m2.locks import Lock, lock_hidden, try_lock
 from a2m2.records import EpisodeRecord, RunRecord
 
 MARKER = "run.json"
 """The file that makes a folder a results folder."""
+
+_PATIENCE = 2.0
 
 
 @contextlib.contextmanager
@@ -22,29 +26,76 @@ def results_folder(out: Path, *, marker: str = MARKER) -> Iterator[Path]:
     """A temporary folder to write results into; it takes the place of ``out`` when the block ends well.
 
     An earlier results folder at ``out``, one with a file named ``marker``, is replaced; anything else there is refused.
-    When the block fails or is interrupted, ``out`` is left as it was.
+    When the block fails, is interrupted or killed, ``out`` is left as it was. What a killed process left hidden beside
+    ``out`` is used again by the next.
 
     Raises:
         OutputError: ``out`` is a file, holds foreign files, or cannot be written.
     """
     existed = out.exists()
-    out = output_folder(out, marker=marker)
-    work = out.parent / f".{out.name}.{secrets.token_hex(4)}"
+    out = output_folder(out, marker=marker).resolve()
+    hidden: Path | None = None
+    lock = Lock(None)
     try:
-        work.mkdir()
-        yield work
-        old = work.with_name(f"{work.name}.old")
-        os.replace(out, old)
-        os.replace(work, out)
-        shutil.rmtree(old)
+        _mend(out)
+        hidden, lock = lock_hidden(
+            out.parent, lambda mark: f".{out.name}.new-{mark}", partial(Path.mkdir, exist_ok=True)
+        )
+        _empty(hidden)
+        yield hidden
+        for path in [*hidden.rglob("*"), hidden]:
+            sync(path)
+        _replace(hidden, out)
     except BaseException as error:
-        shutil.rmtree(work, ignore_errors=True)
+        if hidden is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
         if not existed:
             with contextlib.suppress(OSError):
                 out.rmdir()
         if isinstance(error, OSError):
             raise write_failure(out, error) from error
         raise
+    finally:
+        lock.release()
+
+
+def _replace(new: Path, out: Path) -> None:
+    """Put ``new`` in the place of ``out`` and remove what was there."""
+    # Locked, for it will have the name that others look for a free place under.
+    end = time.monotonic() + _PATIENCE
+    while (lock := try_lock(out)) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    try:
+        if exchange(new, out):
+            shutil.rmtree(new)
+        else:
+            old = new.with_name(f"{new.name}.old")
+            os.replace(out, old)
+            os.replace(new, out)
+            shutil.rmtree(old)
+        sync(out.parent)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _mend(out: Path) -> None:
+    """Where folders cannot be exchanged at once: put back what was there before a kill between the two steps."""
+    for old in out.parent.glob(f".{out.name}.new-*.old"):
+        if any(out.iterdir()):
+            shutil.rmtree(old)
+        else:
+            out.rmdir()
+            os.replace(old, out)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a killed process left in ``folder``."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def write_records(folder: Path, run: RunRecord, records: Iterable[EpisodeRecord], summary: Summary) -> None:
