@@ -9,6 +9,7 @@ from a2m2.recognize.confidence import (
     FROZEN_DEFAULT,
     TRAINED_DEFAULT,
     calibrate,
+    expected_sharpness,
     fit_sharpness,
     fit_threshold,
     probabilities,
@@ -71,6 +72,7 @@ def test_report_by_hand() -> None:
         contents=["0", "1", "2", "0", "4"],
         classes=("a", "b"),
         confidence=FROZEN_DEFAULT.at(12.5),
+        expected=1.0,
         setting="stage mid",
         settings_tried=2,
     )
@@ -91,7 +93,7 @@ def test_report_by_hand() -> None:
 def test_one_clip_a_class_can_say_little() -> None:
     scores = np.array([[np.nan, 1.0], [1.0, np.nan]])
     assert accuracy(scores, np.array([0, 1])) is None
-    assert calibration_error(scores, np.array([0, 1])) is None
+    assert calibration_error(scores, np.array([0, 1]), expected=1.0) is None
     report = leave_one_out(
         scores,
         np.array([0, 1]),
@@ -99,6 +101,7 @@ def test_one_clip_a_class_can_say_little() -> None:
         contents=["a", "b"],
         classes=("a", "b"),
         confidence=FROZEN_DEFAULT.at(12.5),
+        expected=1.0,
         setting="",
         settings_tried=1,
     )
@@ -106,25 +109,37 @@ def test_one_clip_a_class_can_say_little() -> None:
     assert (report.accuracy, report.unknown_auroc, report.suspicious) == (None, None, ())
 
 
-def test_sharpness_minimises_the_smoothed_loss() -> None:
+@pytest.mark.parametrize("expected", [0.3, 1.0, 20.0])
+def test_sharpness_is_the_likeliest(expected: float) -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 3, 20)
     scores = rng.normal(size=(20, 3)) + 1.5 * np.eye(3)[labels]
-    best = fit_sharpness(scores, labels)
-    loss = slow.smoothed_loss(scores, labels.tolist(), best)
-    for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0):
-        assert loss < slow.smoothed_loss(scores, labels.tolist(), factor * best)
-    assert fit_sharpness(10 * scores, labels) == pytest.approx(best / 10)
+
+    def loss(sharpness: float) -> float:
+        return slow.sharpness_loss(scores, labels.tolist(), sharpness, expected, 0.5)
+
+    best = fit_sharpness(scores, labels, expected=expected)
+    assert all(loss(best) < loss(factor * best) for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0))
+    assert fit_sharpness(10 * scores, labels, expected=expected / 10) == pytest.approx(best / 10)
+    flat = fit_sharpness(scores, labels, expected=None)
+    assert min(flat, expected) <= best <= max(flat, expected)
 
 
 def test_sharpness_stays_finite_and_honest() -> None:
     labels = np.array([0, 1, 0, 1])
     scores = 2.0 * np.eye(2)[labels]
-    # All right: as sure as (4 + 1)/(4 + 2), not certain.
-    sure = probabilities(scores, fit_sharpness(scores, labels)).max(1)
-    np.testing.assert_allclose(sure, 5 / 6)
-    assert fit_sharpness(scores, 1 - labels) == pytest.approx(1e-3)
-    assert np.allclose(probabilities(scores, fit_sharpness(scores, 1 - labels)).sum(1), 1)
+    # All right, or all wrong: a few clips move what is expected, and no further.
+    assert 1 < fit_sharpness(scores, labels, expected=1.0) < 2
+    assert 0.3 < fit_sharpness(scores, 1 - labels, expected=1.0) < 1
+    assert fit_sharpness(scores, labels, expected=None) == pytest.approx(1e3)
+    assert fit_sharpness(scores, 1 - labels, expected=None) == pytest.approx(1e-3)
+
+
+def test_more_clips_a_class_are_expected_to_be_sharper() -> None:
+    default = FROZEN_DEFAULT.at(1.0)
+    for clips, others in ((1, 1), (2, 1), (3, 2), (10, 9)):
+        labels = np.repeat(np.arange(4), clips)
+        assert expected_sharpness(default, labels) == pytest.approx(12.5 * others**0.5)
 
 
 def test_threshold_refuses_and_lets_in_equally_often() -> None:
@@ -142,10 +157,11 @@ def test_too_few_clips_leave_the_defaults() -> None:
     scores = rng.normal(size=(8, 2)) + np.eye(2)[labels]
     known, unknown = scores.max(1), scores.min(1)
     default = FROZEN_DEFAULT.at(12.5)
-    assert calibrate(scores[:3], labels[:3], known[:3], unknown, default=default) == default
-    assert calibrate(scores, labels, known, unknown[:0], default=default) == default
-    found = calibrate(scores, labels, known, unknown, default=default)
+    assert calibrate(scores[:3], labels[:3], known[:3], unknown, default=default, expected=1.0) == default
+    assert calibrate(scores, labels, known, unknown[:0], default=default, expected=1.0) == default
+    found = calibrate(scores, labels, known, unknown, default=default, expected=1.0)
     assert found.calibrated
+    assert found.sharpness == fit_sharpness(scores, labels, expected=1.0)
     assert found.threshold == fit_threshold(known, unknown)
 
 
@@ -166,7 +182,10 @@ def test_calibration_error_uses_what_the_others_set() -> None:
     sure, right = [], []
     for clip in range(12):
         others = [other for other in range(12) if other != clip]
-        chances = probabilities(scores[[clip]], fit_sharpness(scores[others], labels[others]))[0]
+        sharpness = fit_sharpness(scores[others], labels[others], expected=2.0)
+        chances = probabilities(scores[[clip]], sharpness)[0]
         sure.append(float(chances.max()))
         right.append(bool(chances.argmax() == labels[clip]))
-    assert calibration_error(scores, labels) == pytest.approx(slow.calibration_error(sure, right, 10))
+    assert calibration_error(scores, labels, expected=2.0) == pytest.approx(
+        slow.calibration_error(sure, right, 10)
+    )

@@ -50,16 +50,13 @@ def left_out_scores(
     return scores
 
 
-def smoothed_loss(scores: np.ndarray, labels: Sequence[int], sharpness: float) -> float:
-    """Negative log-likelihood under targets of (n + 1)/(n + 2) for the own class, the rest spread evenly."""
-    num_clips, num_classes = scores.shape
-    own = (num_clips + 1) / (num_clips + 2)
-    loss = 0.0
+def sharpness_loss(
+    scores: np.ndarray, labels: Sequence[int], sharpness: float, expected: float, spread: float
+) -> float:
+    """Negative logarithm of the labels' likelihood and of a log-normal prior around ``expected``."""
+    loss = (math.log(sharpness / expected) / spread) ** 2 / 2
     for row, label in zip(scores, labels, strict=True):
-        normaliser = math.log(sum(math.exp(sharpness * score) for score in row))
-        for index, score in enumerate(row):
-            target = own if index == label else (1 - own) / (num_classes - 1)
-            loss -= target * (sharpness * score - normaliser)
+        loss += math.log(sum(math.exp(sharpness * score) for score in row)) - sharpness * row[label]
     return loss
 
 

@@ -128,7 +128,7 @@ def summarise(shot: int, outcomes: Sequence[Outcome]) -> Row:
         let_in=float(np.mean([outcome.let_in for outcome in outcomes])),
         calibration_error=expected_calibration_error(np.concatenate([o.sure for o in outcomes]), right),
         best_threshold=fit_threshold(known.max(1), unknown.max(1)),
-        best_sharpness=fit_sharpness(known, labels),
+        best_sharpness=fit_sharpness(known, labels, expected=None),
     )
 
 

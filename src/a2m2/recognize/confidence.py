@@ -1,8 +1,8 @@
 """From scores to probabilities, and when to answer "unknown": two numbers, calibrated on left-out clips.
 
-Probabilities are softmax(β · score): β, the sharpness, is the one under which the left-out clips' own classes are
-likeliest. The threshold lies where a clip of an enrolled class and one of a class that is not enrolled are refused and
-let in equally often, as far as the left-out scores tell.
+Probabilities are softmax(β · score): β, the sharpness, is the likeliest one given the left-out clips and what other
+classes have shown about it. The threshold lies where a clip of an enrolled class and one of a class that is not
+enrolled are refused and let in equally often, as far as the left-out scores tell.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 _SHARPNESS_RANGE = (1e-3, 1e3)
+_SPREAD = 0.5
+"""Standard deviation of log β around what is expected; chosen on validation classes."""
 _FEWEST = 4
 """Scores on either side below which a threshold is not calibrated."""
 
@@ -50,13 +52,24 @@ class DefaultConfidence:
         return Confidence(self.sharpness / temperature, self.threshold * temperature, calibrated=False)
 
 
+def expected_sharpness(default: Confidence, labels: Int[np.ndarray, "clip"]) -> float:
+    """β to expect of left-out clips: a score is a mean over a class's other clips, so its noise falls with their root.
+
+    Args:
+        default: for one clip a class.
+        labels: class of every enrolled clip, from 0.
+    """
+    others = len(labels) / (int(labels.max()) + 1) - 1
+    return default.sharpness * max(others, 1.0) ** 0.5
+
+
 FROZEN_DEFAULT = DefaultConfidence(12.5, 0.2)
 """Best for one clip a class with motion filters, over all tasks of ``python -m a2m2.bench.recognition``."""
 
 TRAINED_DEFAULT = DefaultConfidence(22.0, 0.43)
 """Likewise with a trained network without a cohort, over validation classes of sets and sequences."""
 
-COHORT_DEFAULT = DefaultConfidence(22.0, 0.0)
+COHORT_DEFAULT = DefaultConfidence(22.0, 0.06)
 """Likewise with the shipped network and scores relative to its cohort."""
 
 
@@ -68,21 +81,27 @@ def probabilities(
     return chances
 
 
-def fit_sharpness(scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "clip"]) -> float:
-    """β that makes the labels likeliest, with targets smoothed as Platt does (1999).
+def fit_sharpness(
+    scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "clip"], *, expected: float | None
+) -> float:
+    """The likeliest β: that of the labels' likelihood times a log-normal prior around what is expected.
 
-    Of n clips each counts as (n + 1)/(n + 2) of its own class, the rest spread over the other classes: without that a
-    handful of clips that are all right would claim certainty. The negative log-likelihood is convex in β, so its slope
-    has one root; outside 0.001 … 1000 the nearer end is taken. Expects a clip and two classes.
+    A handful of clips that are all right would claim certainty without a prior, and one mistake among them chance.
+    Outside 0.001 … 1000 the nearer end is taken.
+
+    Args:
+        scores: at least one clip and two classes.
+        labels: their classes.
+        expected: median of the prior; None for none, where clips are many.
     """
-    num_clips, num_classes = scores.shape
-    own = (num_clips + 1) / (num_clips + 2)
-    targets = np.full(scores.shape, (1 - own) / (num_classes - 1))
-    targets[np.arange(num_clips), labels] = own
-    wanted = float((targets * scores).sum())
+    wanted = float(scores[np.arange(len(labels)), labels].sum())
 
     def slope(log_sharpness: float) -> float:
-        return float((probabilities(scores, np.exp(log_sharpness)) * scores).sum()) - wanted
+        """Of the negative logarithm of both."""
+        sharpness = float(np.exp(log_sharpness))
+        likelihood = sharpness * (float((probabilities(scores, sharpness) * scores).sum()) - wanted)
+        prior = 0.0 if expected is None else (log_sharpness - float(np.log(expected))) / _SPREAD**2
+        return likelihood + prior
 
     low, high = np.log(_SHARPNESS_RANGE)
     if slope(low) >= 0:
@@ -113,6 +132,7 @@ def calibrate(
     unknown: Float[np.ndarray, "unknown"],
     *,
     default: Confidence,
+    expected: float,
 ) -> Confidence:
     """Sharpness and threshold from left-out clips, or the defaults where there are too few.
 
@@ -122,7 +142,9 @@ def calibrate(
         known: their best scores.
         unknown: best scores of clips whose class was left out.
         default: where there are fewer than four scores on either side.
+        expected: sharpness, see :func:`expected_sharpness`.
     """
     if min(len(known), len(unknown)) < _FEWEST:
         return default
-    return Confidence(fit_sharpness(scores, labels), fit_threshold(known, unknown), calibrated=True)
+    sharpness = fit_sharpness(scores, labels, expected=expected)
+    return Confidence(sharpness, fit_threshold(known, unknown), calibrated=True)

@@ -17,7 +17,7 @@ from a2m2.eval.pair_table import pair_scores
 from a2m2.matching import A2Matcher
 from a2m2.matching.cohort import baselines, relative
 from a2m2.recognition_records import UNKNOWN, Label, Recognition, ScoredClass
-from a2m2.recognize.confidence import Confidence, calibrate, probabilities
+from a2m2.recognize.confidence import Confidence, calibrate, expected_sharpness, probabilities
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.recognize.leave_one_out import (
     accuracy,
@@ -170,12 +170,10 @@ def enrol(
     known, unknown = known_and_unknown(best.scores, labels)
     matcher = best.encoder.matcher(best.order_prior)
     temperature = float(matcher.temperature().detach())
+    default = best.encoder.default_confidence.at(temperature)
+    expected = expected_sharpness(default, labels)
     confidence = calibrate(
-        best.scores[tested],
-        labels[tested],
-        known,
-        unknown,
-        default=best.encoder.default_confidence.at(temperature),
+        best.scores[tested], labels[tested], known, unknown, default=default, expected=expected
     )
     report = leave_one_out(
         best.scores,
@@ -184,6 +182,7 @@ def enrol(
         contents=contents,
         classes=classes,
         confidence=confidence,
+        expected=expected,
         setting=_in_words(best),
         settings_tried=len(tried),
     )

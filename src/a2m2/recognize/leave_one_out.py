@@ -73,11 +73,12 @@ def accuracy(scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "c
 
 
 def calibration_error(
-    scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "clip"]
+    scores: Float[np.ndarray, "clip class"], labels: Int[np.ndarray, "clip"], *, expected: float
 ) -> float | None:
     """Expected calibration error of left-out clips, each with a sharpness that the others have set.
 
-    None where fewer than two clips can be left out, or where there is one class.
+    ``expected`` is the sharpness before any clip is seen. None where fewer than two clips can be left out, or where
+    there is one class.
     """
     tested = np.flatnonzero(can_be_left_out(scores))
     if len(tested) < 2 or scores.shape[1] < 2:
@@ -85,7 +86,7 @@ def calibration_error(
     sure, right = [], []
     for clip in tested:
         others = tested[tested != clip]
-        sharpness = fit_sharpness(scores[others], labels[others])
+        sharpness = fit_sharpness(scores[others], labels[others], expected=expected)
         chances = probabilities(scores[clip : clip + 1], sharpness)[0]
         sure.append(chances.max())
         right.append(chances.argmax() == labels[clip])
@@ -100,6 +101,7 @@ def leave_one_out(
     contents: Sequence[str],
     classes: Sequence[Label],
     confidence: Confidence,
+    expected: float,
     setting: str,
     settings_tried: int,
 ) -> LeaveOneOut:
@@ -112,6 +114,7 @@ def leave_one_out(
         contents: digest of each clip.
         classes: names of the classes.
         confidence: what was calibrated, or the defaults.
+        expected: sharpness, see :func:`a2m2.recognize.confidence.expected_sharpness`.
         setting: what was chosen, in words.
         settings_tried: how many were compared to choose it.
     """
@@ -140,7 +143,7 @@ def leave_one_out(
             for clip in sorted(lead, key=lambda clip: -lead[clip])
         ),
         copies=_copies(names, contents),
-        calibration_error=calibration_error(scores, labels),
+        calibration_error=calibration_error(scores, labels, expected=expected),
         unknown_auroc=area_under_roc(known, unknown) if len(known) and len(unknown) else None,
         calibrated=confidence.calibrated,
         setting=setting,
