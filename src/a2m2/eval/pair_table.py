@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from a2m2.matching import Matcher
 from a2m2.records import Episode
 from a2m2.structures import Descriptors
 
-_BLOCK = 16
+_TILE = 48
+"""Videos on each side of what is scored at a time: large enough for the product, small enough for the cache."""
+
 _EPISODES = 1000
 """Episodes looked up at a time."""
 
@@ -30,9 +33,17 @@ def pair_scores(
     descriptors: Descriptors,
     *,
     num_threads: int = 2,
+    dtype: type[np.floating] = np.float64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[np.ndarray, "query support"]:
     """Score of every video as query against every video as only support of a class.
+
+    Args:
+        matcher: a mean of pairs.
+        descriptors: of all videos.
+        num_threads: tiles scored at the same time; scores do not depend on it.
+        dtype: of the table.
+        progress: told how many of the pairs are scored.
 
     Raises:
         ValueError: a matcher that is not a mean of pairs.
@@ -42,25 +53,59 @@ def pair_scores(
             f"expected a matcher whose scores are means over pairs, got {type(matcher).__name__}"
         )
     number = len(descriptors)
-    every = torch.arange(number)
+    starts = range(0, number, _TILE)
+    tiles = [
+        (row, column)
+        for row in starts
+        for column in (range(row, number, _TILE) if matcher.symmetric else starts)
+    ]
 
-    def score(start: int) -> torch.Tensor:
-        """Scores of a block of queries; what an earlier block knows already is left out."""
-        first = start if matcher.symmetric else 0
+    def score(tile: tuple[int, int]) -> torch.Tensor:
+        query, support = (_rows(descriptors, start, start + _TILE) for start in tile)
         with torch.inference_mode():
-            support, query = descriptors[every[first:]], descriptors[every[start : start + _BLOCK]]
-            return matcher(support, every[: number - first], query, num_classes=number - first).logits
+            labels = torch.arange(len(support), device=support.values.device)
+            return matcher(support, labels, query, num_classes=len(support)).logits
 
-    table = np.empty((number, number))
-    starts = range(0, number, _BLOCK)
-    for start, block in zip(starts, map_in_threads(score, starts, num_threads=num_threads), strict=True):
-        stop = start + len(block)
-        table[start:stop, number - block.shape[1] :] = block
+    table = np.empty((number, number), dtype)
+    total = sum(_size(number, row) * _size(number, column) for row, column in tiles)
+    done = 0
+    for (row, column), scores in zip(
+        tiles, map_in_threads(score, tiles, num_threads=num_threads), strict=True
+    ):
+        block = scores.cpu().numpy()
+        height, width = block.shape
+        table[row : row + height, column : column + width] = block
         if matcher.symmetric:
-            table[start:, start:stop] = block.T
+            table[column : column + width, row : row + height] = block.T
+        done += block.size
         if progress is not None:
-            progress(stop, number)
+            progress(done, total)
     return table
+
+
+def _rows(descriptors: Descriptors, start: int, stop: int) -> Descriptors:
+    """Videos that stand side by side, without a copy."""
+    return replace(
+        descriptors,
+        values=descriptors.values[start:stop],
+        spans=descriptors.spans[start:stop],
+        energy=descriptors.energy[start:stop],
+    )
+
+
+def _size(number: int, start: int) -> int:
+    return min(_TILE, number - start)
+
+
+def class_scores(
+    table: Float[np.ndarray, "video video"], episodes: Sequence[Episode]
+) -> Float[np.ndarray, "episode query way"]:
+    """Mean score of each query against the supports of each class; episodes of one way, shot and query."""
+    support = np.array([episode.support for episode in episodes])
+    query = np.array([episode.query for episode in episodes])
+    number, way, shot = support.shape
+    scores = table[query.reshape(number, -1, 1), support.reshape(number, 1, -1)]
+    return scores.reshape(number, -1, way, shot).mean(-1)
 
 
 def episode_accuracies(
@@ -70,10 +115,7 @@ def episode_accuracies(
     stream = iter(episodes)
     parts = []
     while chunk := list(itertools.islice(stream, _EPISODES)):
-        support = np.array([episode.support for episode in chunk])
-        query = np.array([episode.query for episode in chunk])
-        number, way, num_query = query.shape
-        scores = table[query.reshape(number, -1, 1), support.reshape(number, 1, -1)]
-        answers = scores.reshape(number, way * num_query, way, -1).mean(-1).argmax(-1)
+        answers = class_scores(table, chunk).argmax(-1)
+        way, num_query = len(chunk[0].query), len(chunk[0].query[0])
         parts.append((answers == np.repeat(np.arange(way), num_query)).mean(-1))
     return np.concatenate(parts)

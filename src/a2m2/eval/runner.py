@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from a2m2.errors import A2M2Error
+from a2m2.eval.shared_pairs import SharedPairs, share_pairs
 from a2m2.eval.sources import DescriptorSource
 from a2m2.eval.threads import map_in_threads
 from a2m2.matching import Matcher
@@ -68,22 +72,37 @@ def run_episodes(
     *,
     num_threads: int = 2,
     observer: Observer | None = None,
+    share: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[EpisodeRecord]:
     """Records of episodes 0 … num_episodes − 1, in order.
 
     Args:
-        contestants: methods to run.
+        contestants: methods to run, of different names.
         draw: gives episode i; a pure function.
         num_episodes: how many.
         num_threads: episodes matched at the same time.
         observer: sees every plan.
+        share: score each pair of videos once for all episodes where that is less work, which it is for many episodes
+            of few videos; not with an observer. The records do not depend on it.
         progress: told after every block.
     """
+    tables: dict[str, SharedPairs] = {}
+    if share and observer is None:
+        for contestant in contestants:
+            table = _table(contestant, draw, num_episodes, num_threads=num_threads, progress=progress)
+            if table is not None:
+                tables[contestant.name] = table
 
     def run_block(start: int) -> list[EpisodeRecord]:
-        block = range(start, min(start + _BLOCK, num_episodes))
-        return [_run_one(contestants, draw(index), observer) for index in block]
+        episodes = [draw(index) for index in range(start, min(start + _BLOCK, num_episodes))]
+        known = {name: table.answers(episodes) for name, table in tables.items()}
+        return [
+            _run_one(
+                contestants, episode, {name: answers[place] for name, answers in known.items()}, observer
+            )
+            for place, episode in enumerate(episodes)
+        ]
 
     done = 0
     for block in map_in_threads(run_block, range(0, num_episodes, _BLOCK), num_threads=num_threads):
@@ -93,12 +112,45 @@ def run_episodes(
             progress("episodes", done, num_episodes)
 
 
-def _run_one(contestants: Sequence[Contestant], episode: Episode, observer: Observer | None) -> EpisodeRecord:
-    predictions = {}
+def _table(
+    contestant: Contestant,
+    draw: Callable[[int], Episode],
+    num_episodes: int,
+    *,
+    num_threads: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> SharedPairs | None:
+    def logits(episode: Episode) -> NDArray[np.floating]:
+        with torch.inference_mode():
+            _, match = next(match_episode([contestant], episode))
+        scores: NDArray[np.floating] = match.logits.cpu().numpy()
+        return scores
+
+    return share_pairs(
+        contestant.matcher,
+        contestant.source,
+        draw,
+        num_episodes,
+        logits,
+        num_threads=num_threads,
+        progress=None if progress is None else partial(progress, "comparing videos"),
+    )
+
+
+def _run_one(
+    contestants: Sequence[Contestant],
+    episode: Episode,
+    known: Mapping[str, tuple[int, ...] | None],
+    observer: Observer | None,
+) -> EpisodeRecord:
+    """The record of an episode; contestants whose answers are known are not asked."""
+    answers = dict(known)
     # Inference mode is a property of the thread, so it is entered here and not around the pool.
     with torch.inference_mode():
-        for contestant, match in match_episode(contestants, episode):
-            predictions[contestant.name] = tuple(match.logits.argmax(1).tolist())
+        asked = [contestant for contestant in contestants if known.get(contestant.name) is None]
+        for contestant, match in match_episode(asked, episode):
+            answers[contestant.name] = tuple(match.logits.argmax(1).tolist())
             if observer is not None and match.evidence is not None:
                 observer(contestant.name, episode, match.evidence)
-    return EpisodeRecord(episode, predictions)
+    in_order = ((contestant.name, answers[contestant.name]) for contestant in contestants)
+    return EpisodeRecord(episode, {name: answer for name, answer in in_order if answer is not None})

@@ -1,0 +1,98 @@
+"""Answers read from a table of pair scores, where episodes are many and videos few.
+
+Ten thousand 24-way episodes ask for 29 million pairs of videos; 2,400 videos have 2.9 million. For a matcher whose
+score is a mean over pairs, each pair is scored once, and an episode costs no more than looking up.
+
+A looked-up score differs from the episode's own by rounding: it was computed beside other videos, or with the two in
+changed places. So the first episodes are matched both ways, and where the best two classes of a query are closer than
+64 times the largest difference that was seen there, the episode is matched after all. Records are then the same, byte
+for byte, as without a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from a2m2.errors import A2M2Error
+from a2m2.eval.pair_table import class_scores, pair_scores
+from a2m2.eval.sources import DescriptorSource, FixedSource
+from a2m2.matching import Matcher
+from a2m2.records import Episode
+
+_MOST_VIDEOS = 8192
+"""A table of more would take over 256 MiB."""
+
+_SAMPLE = 8
+"""Episodes that are matched both ways."""
+
+_SAFETY = 64
+_MOST_ROUNDING = 1e-4
+"""Largest difference, as a share of the spread of the scores, that can be rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPairs:
+    """Scores of all pairs of videos.
+
+    Attributes:
+        table: score of every query against every support video.
+        tolerance: least lead of an answer that is read from it.
+    """
+
+    table: Float[np.ndarray, "video video"]
+    tolerance: float
+
+    def answers(self, episodes: Sequence[Episode]) -> list[tuple[int, ...] | None]:
+        """For each episode the best class of every query, or None where one of them is nearly a tie."""
+        scores = class_scores(self.table, episodes)
+        first, second = np.moveaxis(-np.partition(-scores, 1)[..., :2], -1, 0)
+        clear = (first - second > self.tolerance).all(-1).tolist()
+        best = scores.argmax(-1).tolist()
+        return [tuple(answers) if sure else None for answers, sure in zip(best, clear, strict=True)]
+
+
+def share_pairs(
+    matcher: Matcher,
+    source: DescriptorSource,
+    draw: Callable[[int], Episode],
+    num_episodes: int,
+    logits: Callable[[Episode], Float[np.ndarray, "query way"]],
+    *,
+    num_threads: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> SharedPairs | None:
+    """A table for these episodes, or None where it would not pay or the matcher needs more than pairs.
+
+    Args:
+        matcher: scores pairs.
+        source: of the descriptors.
+        draw: gives episode i.
+        num_episodes: how many there are.
+        logits: an episode's scores as the matcher gives them.
+        num_threads: for the table.
+        progress: told how many pairs are scored.
+    """
+    if not matcher.mean_of_pairs or not isinstance(source, FixedSource) or num_episodes == 0:
+        return None
+    number = len(source.descriptors)
+    first = draw(0)
+    asked = num_episodes * sum(map(len, first.query)) * sum(map(len, first.support))
+    if number > _MOST_VIDEOS or asked < number * (number + 1) // (2 if matcher.symmetric else 1):
+        return None
+    try:
+        table = pair_scores(
+            matcher, source.descriptors, num_threads=num_threads, dtype=np.float32, progress=progress
+        )
+    except (A2M2Error, ValueError):
+        return None  # a video without usable descriptors: the episode that meets it will name it
+    if not np.isfinite(table).all():
+        return None
+    sample = [draw(index) for index in range(min(_SAMPLE, num_episodes))]
+    differences = class_scores(table, sample) - np.stack([logits(episode) for episode in sample])
+    spread = float(np.ptp(table))
+    largest = max(float(np.abs(differences).max()), float(np.finfo(np.float32).eps) * spread)
+    return SharedPairs(table, _SAFETY * largest) if largest <= _MOST_ROUNDING * spread else None
