@@ -6,23 +6,23 @@ order. What came out is saved beside the results together with its digest.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from a2m2.errors import ConfigError
+from a2m2.plain_yaml import PlainYamlError, plain_yaml
+from a2m2.reading import nearest_names, read_text, shorten
 
 
 class Section(BaseModel):
     """Base of every configuration class: frozen, strict about names, described by its field docs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     @classmethod
     def build(cls, values: Mapping[str, Any] | None = None, *, source: str = "configuration") -> Self:
@@ -71,8 +71,8 @@ def load(
                 f"--set {override}: expected section.key=value, for example --set a2.order_prior=0.3"
             )
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = plain_yaml(text)
+        except PlainYamlError:
             raise ConfigError(f"--set {override}: the value is not readable as YAML; quote it") from None
         for part in reversed(key.split(".")):
             value = {part: value}
@@ -102,22 +102,51 @@ def find_config(path: Path, folder: str = "") -> Path:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, empty for an empty file."""
+    """The mapping in a YAML file of plain values (:mod:`a2m2.plain_yaml`), empty for an empty file.
+
+    Raises:
+        ConfigError: no such file, unreadable, no mapping, or one that names code to import (:func:`refuse_code`).
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = plain_yaml(read_text(path, error=ConfigError, cure="correct the file", max_bytes=1 << 20))
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {path}; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path} is not valid YAML{where}; correct the file") from None
+    except PlainYamlError as error:
+        where = f" at line {error.line}" if error.line is not None else ""
+        raise ConfigError(f"{path} is not valid YAML{where}; correct the file ({error})") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values at the top, got a {type(content).__name__}")
+    refuse_code(content, source=str(path))
     return content
+
+
+def refuse_code(content: Any, *, source: str) -> None:
+    """Refuse methods that are named as ``package.module:function``: a file must not choose what code is run.
+
+    Args:
+        content: plain values; looked at wherever a key is ``method``, ``methods`` or ends with one of them.
+        source: what to call them in errors.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if isinstance(content, list):
+        for value in content:
+            refuse_code(value, source=source)
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        refuse_code(value, source=source)
+        if not str(key).rsplit(".", 1)[-1].endswith(("method", "methods")):
+            continue
+        for name in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(name, str) and ":" in name:
+                raise ConfigError(
+                    f"{source}: {shorten(str(key))} names code to import ({shorten(name)}), which a file must not do; "
+                    "name it on the command line with --method"
+                )
 
 
 def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
@@ -135,11 +164,11 @@ def _explain(error: ValidationError, cls: type[BaseModel]) -> str:
     name = ".".join(location) or "the top level"
     if first["type"] == "extra_forbidden":
         known = _keys_at(cls, location[:-1])
-        nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
+        nearest = nearest_names(location[-1], known)
         hint = f"did you mean '{'.'.join([*location[:-1], nearest[0]])}'?" if nearest else "remove it"
-        return f"unknown key '{name}'; {hint}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {message[0].lower()}{message[1:]} (got {first['input']!r})"
+        return f"unknown key '{shorten(name)}'; {shorten(hint)}"
+    message = shorten(first["msg"].removeprefix("Value error, "), 600)
+    return f"{shorten(name)}: {message[0].lower()}{message[1:]} (got {shorten(repr(first['input']))})"
 
 
 def _keys_at(cls: type[BaseModel], location: list[str]) -> list[str]:

@@ -1,12 +1,12 @@
 """A method is a representation and a matcher, built by a plain function.
 
 ``METHODS`` names them. To add one, write a function that takes the settings and returns a :class:`Method`, and either
-put it in the dictionary or name it as ``package.module:function`` wherever a method name is accepted.
+put it in the dictionary or name it as ``package.module:function`` on the command line or in a call. A file cannot: what
+it names is not imported (:func:`known_method`).
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from a2m2.matching import (
     TRXMatcher,
 )
 from a2m2.moments import block_sizes
+from a2m2.reading import nearest_names, shorten
 from a2m2.settings import DIFFERENCES, A2Settings, M2Settings
 
 
@@ -171,6 +172,18 @@ METHODS: dict[str, MethodBuilder] = {
 }
 
 
+_IMPORTED: set[str] = set()
+"""Methods of outsiders that somebody named in this process."""
+
+
+def known_method(name: str) -> bool:
+    """Whether a file may name this method: it is one of ours, or was found by :func:`find_method` before.
+
+    To import what a file names would let the file choose what code is run.
+    """
+    return name in METHODS or name in _IMPORTED
+
+
 def find_method(name: str) -> MethodBuilder:
     """The builder called ``name``: a key of ``METHODS``, or ``package.module:function`` of an outsider.
 
@@ -181,16 +194,19 @@ def find_method(name: str) -> MethodBuilder:
         return METHODS[name]
     module_name, colon, function_name = name.partition(":")
     if not colon:
-        nearest = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.0)[0]
-        raise ConfigError(f"unknown method '{name}'; did you mean '{nearest}'? Known: {', '.join(METHODS)}")
+        nearest = nearest_names(name, METHODS)[0]
+        raise ConfigError(
+            f"unknown method '{shorten(name)}'; did you mean '{nearest}'? Known: {', '.join(METHODS)}"
+        )
     try:
         builder = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"method '{name}' cannot be imported ({error}); expected package.module:function"
         ) from None
     if not callable(builder):
         raise ConfigError(f"method '{name}' is not a function; expected one that takes the settings")
+    _IMPORTED.add(name)
     return builder
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from a2m2.errors import RecordError
+from a2m2.reading import mapping_of, parse_json, read_record, shorten, typed
 
 SCHEMA = 1
 RECORD = "recognition.json"
@@ -85,15 +85,12 @@ class RecognitionRecord:
     @classmethod
     def from_json(cls, text: str) -> RecognitionRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = json.loads(text)
+        raw = mapping_of(parse_json(text))
         if raw.get("schema") != SCHEMA:
-            raise RecordError(f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; {AGAIN}")
-        return cls(
-            classes=tuple(raw["classes"]),
-            supports=raw["supports"],
-            calibrated=raw["calibrated"],
-            answers=tuple(_recognition(answer) for answer in raw["answers"]),
-        )
+            raise RecordError(
+                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {AGAIN}"
+            )
+        return typed(cls, raw)
 
 
 def is_recognition(folder: Path) -> bool:
@@ -107,17 +104,7 @@ def read_recognition(folder: Path) -> RecognitionRecord:
     Raises:
         RecordError: missing or damaged.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise RecordError(f"{folder} holds no {RECORD}; expected a folder of 'a2m2 recognize --explain'")
-    try:
-        return RecognitionRecord.from_json(path.read_text(encoding="utf-8"))
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); {AGAIN}") from None
-
-
-def _recognition(raw: dict[str, Any]) -> Recognition:
-    ranked = tuple(ScoredClass(**entry) for entry in raw["ranked"])
-    return Recognition(raw["clip"], raw["label"], ranked)
+    missing = f"{folder} holds no {RECORD}; expected a folder of 'a2m2 recognize --explain'"
+    return read_record(
+        folder / RECORD, RecognitionRecord.from_json, error=RecordError, missing=missing, cure=AGAIN
+    )

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
+from a2m2.reading import json_lines, mapping_of, parse_json, read_record, shorten, typed
 
 SCHEMA = 1
+_AGAIN = "evaluate again with 'a2m2 evaluate'"
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,19 @@ class EpisodeRecord:
     @classmethod
     def from_line(cls, line: str) -> EpisodeRecord:
         """Inverse of :meth:`to_line`."""
-        raw = json.loads(line)
-        episode = Episode(
-            raw["i"],
-            tuple(raw["classes"]),
-            tuple(map(tuple, raw["support"])),
-            tuple(map(tuple, raw["query"])),
-        )
-        return cls(episode, {name: tuple(values) for name, values in raw["pred"].items()})
+        return cls.from_values(parse_json(line))
+
+    @classmethod
+    def from_values(cls, raw: Any) -> EpisodeRecord:
+        """From what :meth:`to_line` holds, as JSON gives it back."""
+        raw = mapping_of(raw)
+        episode = {
+            "index": raw["i"],
+            "classes": raw["classes"],
+            "support": raw["support"],
+            "query": raw["query"],
+        }
+        return typed(cls, {"episode": episode, "predictions": raw["pred"]})
 
 
 @dataclass(frozen=True)
@@ -146,14 +153,14 @@ class RunRecord:
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = json.loads(text)
+        raw = mapping_of(parse_json(text))
         if raw.get("schema") != SCHEMA:
             raise RecordError(
-                f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; evaluate again"
+                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {_AGAIN}"
             )
         for key in ("splits", "classes", "videos", "video_classes", "notes"):
             raw[key] = tuple(raw[key])
-        return cls(**raw)
+        return typed(cls, cls(**raw))
 
 
 @dataclass(frozen=True)
@@ -212,7 +219,7 @@ class EvidenceRecord:
     @classmethod
     def from_json(cls, text: str) -> EvidenceRecord:
         """Inverse of :meth:`to_json`."""
-        raw = json.loads(text)
+        raw = mapping_of(parse_json(text))
         for side in ("query", "support"):
             strip = raw[side]
             strip["thumbnails"] = tuple(strip["thumbnails"])
@@ -223,7 +230,7 @@ class EvidenceRecord:
             raw[side] = FilmStrip(**strip)
         raw["plan"] = tuple(map(tuple, raw["plan"]))
         raw["similarity"] = tuple(map(tuple, raw["similarity"]))
-        return cls(**raw)
+        return typed(cls, cls(**raw))
 
 
 def episodes_digest(episodes: Iterable[Episode]) -> str:
@@ -235,38 +242,43 @@ def episodes_digest(episodes: Iterable[Episode]) -> str:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The ``run.json`` of a results folder."""
-    path = folder / "run.json"
-    if not path.is_file():
-        raise RecordError(f"{folder} holds no run.json; expected a folder that 'a2m2 evaluate --out' wrote")
-    try:
-        return RunRecord.from_json(path.read_text(encoding="utf-8"))
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); evaluate again") from None
+    """The ``run.json`` of a results folder.
+
+    Raises:
+        RecordError: missing or damaged.
+    """
+    missing = f"{folder} holds no run.json; expected a folder that 'a2m2 evaluate --out' wrote"
+    return read_record(
+        folder / "run.json", RunRecord.from_json, error=RecordError, missing=missing, cure=_AGAIN
+    )
 
 
 def read_episodes(folder: Path) -> Iterator[EpisodeRecord]:
-    """The lines of ``episodes.jsonl``, one at a time."""
+    """The lines of ``episodes.jsonl``, one at a time.
+
+    Raises:
+        RecordError: missing, or a damaged line.
+    """
     path = folder / "episodes.jsonl"
     try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield EpisodeRecord.from_line(line)
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise RecordError(f"{path} line {number} is damaged; evaluate again") from None
+        yield from json_lines(path, EpisodeRecord.from_values, error=RecordError, cure=_AGAIN)
     except FileNotFoundError:
-        raise RecordError(f"{folder} holds no episodes.jsonl; evaluate again") from None
+        raise RecordError(f"{folder} holds no episodes.jsonl; {_AGAIN}") from None
 
 
 def read_evidence(folder: Path) -> list[EvidenceRecord]:
-    """The records in ``evidence/*.json``, by file name; empty when there are none."""
-    records = []
-    for path in sorted((folder / "evidence").glob("*.json")):
-        try:
-            records.append(EvidenceRecord.from_json(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RecordError(f"{path} cannot be read ({error}); evaluate again") from None
-    return records
+    """The records in ``evidence/*.json``, by file name; empty when there are none.
+
+    Raises:
+        RecordError: a damaged one.
+    """
+    return [
+        read_record(
+            path,
+            EvidenceRecord.from_json,
+            error=RecordError,
+            missing=f"{path} has just vanished; {_AGAIN}",
+            cure=_AGAIN,
+        )
+        for path in sorted((folder / "evidence").glob("*.json"))
+    ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
+from a2m2.reading import mapping_of, parse_json, read_record, shorten, typed
 
 SCHEMA = 1
 RECORD = "study.json"
@@ -130,9 +131,11 @@ class StudyRecord:
     @classmethod
     def from_json(cls, text: str) -> StudyRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = json.loads(text)
+        raw = mapping_of(parse_json(text))
         if raw.get("schema") != SCHEMA:
-            raise RecordError(f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; {AGAIN}")
+            raise RecordError(
+                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {AGAIN}"
+            )
         for figure in raw["figures"]:
             figure["repeats"], figure["cells"] = tuple(figure["repeats"]), tuple(figure["cells"])
         for difference in raw["differences"]:
@@ -141,7 +144,7 @@ class StudyRecord:
         raw["figures"] = tuple(StudyFigure(**figure) for figure in raw["figures"])
         raw["differences"] = tuple(StudyDifference(**difference) for difference in raw["differences"])
         raw["notes"] = tuple(raw["notes"])
-        return cls(**raw)
+        return typed(cls, cls(**raw))
 
 
 def is_study(folder: Path) -> bool:
@@ -155,12 +158,5 @@ def read_study(folder: Path) -> StudyRecord:
     Raises:
         RecordError: missing or damaged.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise RecordError(f"{folder} holds no {RECORD}; expected a folder of 'a2m2 ablate'")
-    try:
-        return StudyRecord.from_json(path.read_text(encoding="utf-8"))
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); {AGAIN}") from None
+    missing = f"{folder} holds no {RECORD}; expected a folder of 'a2m2 ablate'"
+    return read_record(folder / RECORD, StudyRecord.from_json, error=RecordError, missing=missing, cure=AGAIN)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
+from a2m2.reading import json_lines, mapping_of, parse_json, read_record, shorten, typed
 
 SCHEMA = 1
+_AGAIN = "train again"
 RECORD = "train.json"
 METRICS = "metrics.jsonl"
 
@@ -91,15 +93,15 @@ class TrainRecord:
     @classmethod
     def from_json(cls, text: str) -> TrainRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = json.loads(text)
+        raw = mapping_of(parse_json(text))
         if raw.get("schema") != SCHEMA:
             raise RecordError(
-                f"records of schema {raw.get('schema')}, this version reads {SCHEMA}; train again"
+                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; train again"
             )
         for key in ("classes", "validation_classes", "notes"):
             raw[key] = tuple(raw[key])
         raw["best"] = None if raw["best"] is None else BestStep(**raw["best"])
-        return cls(**raw)
+        return typed(cls, cls(**raw))
 
 
 @dataclass(frozen=True)
@@ -133,15 +135,10 @@ def read_training(folder: Path) -> TrainRecord:
     Raises:
         RecordError: missing or damaged.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise RecordError(f"{folder} holds no {RECORD}; expected a folder of 'a2m2 pretrain' or 'a2m2 train'")
-    try:
-        return TrainRecord.from_json(path.read_text(encoding="utf-8"))
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); train again") from None
+    missing = f"{folder} holds no {RECORD}; expected a folder of 'a2m2 pretrain' or 'a2m2 train'"
+    return read_record(
+        folder / RECORD, TrainRecord.from_json, error=RecordError, missing=missing, cure=_AGAIN
+    )
 
 
 def read_metrics(folder: Path) -> Iterator[Metric]:
@@ -151,13 +148,10 @@ def read_metrics(folder: Path) -> Iterator[Metric]:
         RecordError: a damaged line.
     """
     path = folder / METRICS
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                raw = json.loads(line)
-                step = raw.pop("step")
-                yield Metric(int(step), {name: float(value) for name, value in raw.items()})
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise RecordError(f"{path} line {number} is damaged; train again, or with --resume") from None
+    if path.is_file():
+        yield from json_lines(path, _metric, error=RecordError, cure=f"{_AGAIN}, or with --resume")
+
+
+def _metric(raw: Any) -> Metric:
+    values = dict(mapping_of(raw))
+    return typed(Metric, {"step": values.pop("step"), "values": values})

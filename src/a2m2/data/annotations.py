@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from a2m2.errors import DataError
+from a2m2.reading import UnreadableError, parse_json, read_text, shorten
 from a2m2.records import SubActionSpan
+
+_CURE = "correct or remove it"
 
 
 def read_annotation(path: Path | None) -> tuple[SubActionSpan, ...]:
@@ -29,11 +31,11 @@ def read_annotation(path: Path | None) -> tuple[SubActionSpan, ...]:
     if path is None:
         return ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, error=DataError, what="the annotation ", cure=_CURE))
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the annotation {path}: {error}; correct or remove it") from None
+    except UnreadableError as error:
+        raise DataError(f"cannot read the annotation {path}: {error}; {_CURE}") from None
     if not isinstance(content, dict):
         raise DataError(
             f"{path}: expected a JSON object with 'spans', got a {type(content).__name__}; correct it"
@@ -47,13 +49,15 @@ def read_annotation(path: Path | None) -> tuple[SubActionSpan, ...]:
 def _span(path: Path, number: int, raw: Any) -> SubActionSpan:
     where = f"{path}: span {number}"
     if not isinstance(raw, dict) or not {"name", "start_seconds", "end_seconds"} <= raw.keys():
-        raise DataError(f"{where}: expected name, start_seconds and end_seconds, got {raw!r}; correct it")
+        raise DataError(
+            f"{where}: expected name, start_seconds and end_seconds, got {shorten(repr(raw))}; correct it"
+        )
     name, start, end = raw["name"], raw["start_seconds"], raw["end_seconds"]
     if not isinstance(name, str) or not name:
-        raise DataError(f"{where}: expected a name, got {name!r}; correct it")
+        raise DataError(f"{where}: expected a name, got {shorten(repr(name))}; correct it")
     for value in (start, end):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise DataError(f"{where}: expected seconds as numbers, got {value!r}; correct it")
+            raise DataError(f"{where}: expected seconds as numbers, got {shorten(repr(value))}; correct it")
     if not 0 <= start <= end:
         raise DataError(f"{where}: expected 0 <= start <= end, got {start} and {end}; correct it")
     return SubActionSpan(name, float(start), float(end))

@@ -20,7 +20,7 @@ one.
 from __future__ import annotations
 
 import csv
-import difflib
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +29,7 @@ from a2m2.checks import nearest_path
 from a2m2.data.folders import VIDEO_SUFFIXES, FoundClip, annotation_beside, find_clips, frame_files
 from a2m2.data.videos import Dataset, VideoRecord
 from a2m2.errors import DataError
+from a2m2.reading import nearest_names, read_text, shorten
 
 COLUMNS = ("path", "class", "split", "source", "digest")
 """Columns a manifest may have; the first two are required."""
@@ -36,6 +37,7 @@ COLUMNS = ("path", "class", "split", "source", "digest")
 _SPLIT_NAMES = frozenset(
     ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 )
+_CURE = "save it as CSV in UTF-8"
 _LAYOUT = "ROOT/CLASS/clip.mp4 or ROOT/SPLIT/CLASS/clip.mp4"
 
 
@@ -150,11 +152,11 @@ def _from_manifest(path: Path, splits: Sequence[str]) -> Dataset:
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Line number and cells of each video in a manifest, checked but for the files themselves."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"cannot read the manifest {path}: {error}; save it as CSV in UTF-8") from None
+        text = read_text(path, error=DataError, what="the manifest ", cure=_CURE)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except (OSError, csv.Error) as error:
+        raise DataError(f"cannot read the manifest {path}: {error}; {_CURE}") from None
     header = [name.lower() for name in lines[0][1]] if lines else []
     _check_header(path, header)
     if len(lines) == 1:
@@ -183,19 +185,21 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
         raise DataError(f"{path}: expected the header path,class,split; separate the columns by commas")
     for column in header:
         if column not in COLUMNS:
-            nearest = difflib.get_close_matches(column, COLUMNS, n=1)
+            nearest = nearest_names(column, COLUMNS, cutoff=0.6)
             hint = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(COLUMNS)}"
-            raise DataError(f"{path}: unknown column '{column}'; {hint}")
+            raise DataError(f"{path}: unknown column '{shorten(column)}'; {hint}")
     if not {"path", "class"} <= set(header) or len(set(header)) < len(header):
-        got = ",".join(header) or "nothing"
+        got = shorten(",".join(header)) or "nothing"
         raise DataError(f"{path}: expected the header path,class,split, got {got}; correct the first line")
 
 
 def _repeated(path: Path, row: dict[str, str], line: int, first_line: int, first: dict[str, str]) -> str:
-    where = f"{path} lines {first_line} and {line}: {row['path']}"
+    where = f"{path} lines {first_line} and {line}: {shorten(row['path'])}"
     for column, plural in (("split", "splits"), ("class", "classes")):
         if row[column] != first[column]:
-            return f"{where} is in two {plural}, {first[column]} and {row[column]}; keep one"
+            return (
+                f"{where} is in two {plural}, {shorten(first[column])} and {shorten(row[column])}; keep one"
+            )
     return f"{where} is listed twice; remove one of them"
 
 
@@ -229,4 +233,4 @@ def _check_files(dataset: Dataset, chosen: Dataset, source: Path) -> None:
 def _some(names: Sequence[str], limit: int = 3) -> str:
     """The first few names and how many more there are."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest
+    return ", ".join(map(shorten, names[:limit])) + rest

@@ -11,6 +11,10 @@ from pathlib import Path
 from a2m2.checks import write_failure
 from a2m2.data.folders import frame_files
 from a2m2.errors import DataError, OutputError
+from a2m2.reading import parse_json, read_bytes
+
+_MAX_BYTES = 1 << 30
+"""Bytes of a file of entries: those of some millions of videos."""
 
 
 class Remembered:
@@ -88,15 +92,15 @@ def unreadable(path: Path, error: OSError) -> DataError:
 def _read_entries(path: Path) -> dict[str, tuple[str, str]]:
     """Stamp and digest of each known path, the last entry of a path winning."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(
+            path, error=OutputError, cure="set A2M2_CACHE to another folder", max_bytes=_MAX_BYTES
+        )
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {_reason(error)}; set A2M2_CACHE to another folder") from None
     known: dict[str, tuple[str, str]] = {}
-    for line in content.splitlines():
+    for line in content.split(b"\n"):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line.decode("utf-8"))
         except ValueError:
             continue
         if isinstance(entry, list) and len(entry) == 3 and all(isinstance(part, str) for part in entry):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2m2.errors import RecordError
+from a2m2.reading import mapping_of, parse_json, read_record, typed
 from a2m2.records import EpisodeRecord, RunRecord, episodes_digest, read_episodes, read_run
 
 INTERVAL_COVERS = (
@@ -49,7 +50,7 @@ class MethodSummary:
     interval95: float
     episodes: int
     queries: int
-    by_class: dict[str, dict[str, float]]
+    by_class: dict[str, dict[str, int | float]]
     confusion: tuple[tuple[int, ...], ...]
 
 
@@ -79,7 +80,7 @@ class Summary:
     methods: dict[str, MethodSummary]
     classes: tuple[str, ...]
     pairs: tuple[PairSummary, ...]
-    alignment: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    alignment: dict[str, dict[str, dict[str, int | float]]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Indented JSON; numbers rounded to six decimals, so that it is the same bytes on every machine.
@@ -93,13 +94,7 @@ class Summary:
     @classmethod
     def from_json(cls, text: str) -> Summary:
         """Inverse of :meth:`to_json`, up to its rounding."""
-        raw = json.loads(text)
-        methods = {}
-        for name, figures in raw["methods"].items():
-            figures["confusion"] = tuple(map(tuple, figures["confusion"]))
-            methods[name] = MethodSummary(**figures)
-        pairs = tuple(PairSummary(**pair) for pair in raw["pairs"])
-        return cls(methods, tuple(raw["classes"]), pairs, raw["alignment"])
+        return typed(cls, mapping_of(parse_json(text)))
 
 
 def mean_interval(values: ArrayLike) -> tuple[float, float]:
@@ -153,13 +148,13 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         RecordError: there is none, or it cannot be read.
     """
-    path = folder / "summary.json"
-    try:
-        return Summary.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecordError(f"{folder} holds no summary.json; evaluate again") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); evaluate again") from None
+    return read_record(
+        folder / "summary.json",
+        Summary.from_json,
+        error=RecordError,
+        missing=f"{folder} holds no summary.json; evaluate again",
+        cure="evaluate again with 'a2m2 evaluate'",
+    )
 
 
 def compare_runs(folder_a: Path, folder_b: Path) -> tuple[PairSummary, ...]:
@@ -186,7 +181,7 @@ def _pair(
     return PairSummary(a, b, *paired_difference(accuracies_a, accuracies_b), episodes=len(accuracies_a))
 
 
-def _by_class(classes: Sequence[str], confusion: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def _by_class(classes: Sequence[str], confusion: NDArray[np.int64]) -> dict[str, dict[str, int | float]]:
     right, queries = confusion.diagonal().tolist(), confusion.sum(axis=1).tolist()
     return {
         name: {"accuracy": right[label] / queries[label], "queries": queries[label]}

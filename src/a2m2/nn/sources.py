@@ -7,7 +7,6 @@ them can run code. ``transformers`` is imported when first needed, because that 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from a2m2.errors import WeightsError
+from a2m2.reading import parse_json, read_text
 
 CHOICES = (
     "a folder with config.json and model.safetensors, a hub name such as microsoft/resnet-50, "
@@ -203,7 +203,8 @@ def _check_folder(folder: Path) -> None:
 
 def _shards(index: Path) -> set[str]:
     try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        content = parse_json(read_text(index, error=WeightsError, cure="download it again"))
+        return set(content["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WeightsError(f"{index} cannot be read as an index of weight files; download it again") from None
 
@@ -230,7 +231,7 @@ def _normalisation(folder: Path) -> Normalisation:
         if not path.is_file():
             continue
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(read_text(path, error=WeightsError, cure="download it again"))
             content = content.get("image_processor") or content.get("video_processor") or content
             return _read_normalisation(content)
         except (ValueError, TypeError, AttributeError):

@@ -5,16 +5,14 @@ Every refusal is a :class:`~a2m2.errors.RecordError` that names the file and say
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from a2m2.errors import RecordError
-from a2m2.eval.stats import MethodSummary, Summary
+from a2m2.eval.stats import MethodSummary, Summary, read_summary
+from a2m2.reading import mapping_of, parse_json, read_text
 from a2m2.records import EvidenceRecord, FilmStrip, RunRecord, read_evidence, read_run
 from a2m2.report.reading import check_finite, labels_of, reading
 
@@ -95,7 +93,7 @@ def _read_run(folder: Path) -> RunRecord:
             "its train.json, or a study with its study.json"
         )
     with reading(folder / "run.json", AGAIN):
-        run = TypeAdapter(RunRecord).validate_python(asdict(read_run(folder)))
+        run = read_run(folder)
         if run.way < 2 or min(run.shot, run.query, run.episodes) < 1:
             raise ValueError(f"way {run.way}, shot {run.shot}, query {run.query} is no protocol")
     return run
@@ -105,7 +103,7 @@ def _read_summary(path: Path) -> Summary:
     if not path.is_file():
         raise RecordError(f"{path.parent} holds no summary.json; {AGAIN}")
     with reading(path, AGAIN):
-        summary = TypeAdapter(Summary).validate_json(path.read_bytes())
+        summary = read_summary(path.parent)
         if not summary.methods:
             raise ValueError("no method in it")
         for name, figures in summary.methods.items():
@@ -142,10 +140,7 @@ def _read_timings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     with reading(path, AGAIN):
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError(f"expected names and values, got a {type(content).__name__}")
-    return content
+        return mapping_of(parse_json(read_text(path, error=RecordError, cure=AGAIN)))
 
 
 def read_evidences(folder: Path, cure: str) -> Iterator[Evidence]:
@@ -156,10 +151,8 @@ def read_evidences(folder: Path, cure: str) -> Iterator[Evidence]:
     """
     with reading(folder / "evidence", cure):
         records = read_evidence(folder)
-    check = TypeAdapter(EvidenceRecord)
-    for path, raw in zip(sorted((folder / "evidence").glob("*.json")), records, strict=True):
+    for path, record in zip(sorted((folder / "evidence").glob("*.json")), records, strict=True):
         with reading(path, cure):
-            record = check.validate_python(asdict(raw))
             _check_strip("query", record.query)
             _check_strip("support", record.support)
             _check_matrix("plan", record.plan, record)

@@ -88,7 +88,7 @@ def import_videos(
     text = manifest_text(job.manifest, rows)
     if not job.manifest.is_file():
         write_text_atomic(job.manifest, text)
-    elif job.manifest.read_text(encoding="utf-8") != text:
+    elif job.manifest.read_bytes() != text.encode():
         raise DataError(
             f"{job.manifest} is of other videos than are there now; what was trained on them cannot go on with these. "
             "Give the same videos again, or another --out"

@@ -26,16 +26,19 @@ methods of ``evaluate`` run side by side in a cell, over the same episodes.
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from a2m2.config import Section, find_config, read_yaml, values_digest
+from a2m2.config import Section, find_config, read_yaml, refuse_code, values_digest
 from a2m2.errors import ConfigError
+from a2m2.reading import shorten
 from a2m2.settings import EvaluateSettings
 from a2m2.synth import SynthConfig
 from a2m2.train_settings import Stage, TrainSettings
@@ -43,10 +46,16 @@ from a2m2.train_settings import Stage, TrainSettings
 GRIDS = "grids"
 """Folder of the shipped grids among the shipped configurations."""
 
+MAX_CELLS = 4096
+"""Combinations of levels in one grid."""
+MAX_LABEL = 200
+"""Characters of a level's label, and of the names of axes and clips."""
+
 Scalar = str | int | float | bool
 Levels = list[Scalar] | dict[Scalar, dict[str, Any]]
 
 _PLACE = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+_STAGES = [["pretrain"], ["meta"], ["pretrain", "meta"]]
 _OWN_KEYS = ("config", "stages", "pretrain_method")
 
 
@@ -76,11 +85,22 @@ class GridSettings(Section):
             if not levels:
                 raise ValueError(f"axis {axis} has no levels; give at least one")
             labels = [_label(level) for level in levels]
+            longest = max([axis, *labels], key=len)
+            if len(longest) > MAX_LABEL:
+                raise ValueError(
+                    f"a level or an axis has more than {MAX_LABEL} characters ({shorten(longest, 40)}); give levels "
+                    "as a mapping with short labels"
+                )
             if len(set(labels)) < len(labels):
                 raise ValueError(f"axis {axis} has a level twice; keep one")
         for axis in [*([self.repeat] if self.repeat else []), *itertools.chain(*self.leave_out)]:
             if axis not in self.axes:
-                raise ValueError(f"{axis} is no axis; known are {', '.join(self.axes)}")
+                raise ValueError(f"{shorten(axis)} is no axis; known are {shorten(', '.join(self.axes))}")
+        combinations = math.prod(map(len, self.axes.values()))
+        if combinations > MAX_CELLS:
+            raise ValueError(
+                f"the axes have {shorten(str(combinations))} combinations, more than {MAX_CELLS:,}; leave levels out"
+            )
         return self
 
 
@@ -145,8 +165,8 @@ def cells(grid: GridSettings, out: Path) -> list[Cell]:
     result = [_cell(grid, levels, out) for levels in _combinations(grid)]
     if not result:
         raise ConfigError(f"{grid.title}: leave_out leaves nothing to run; shorten it")
-    names = [cell.name for cell in result]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    count = Counter(cell.name for cell in result)
+    twice = next((name for name, times in count.items() if times > 1), None)
     if twice:
         raise ConfigError(f"{grid.title}: two cells are called {twice}; give their levels other labels")
     first: dict[str, str] = {}
@@ -185,6 +205,8 @@ def _cell(grid: GridSettings, chosen: Mapping[str, Scalar], out: Path) -> Cell:
         if trainings:
             values["weights"] = [str(trainings[-1].folder)]
             values.setdefault("methods", [trainings[-1].settings.method])
+        # Once more, since a level may have been put into a text.
+        refuse_code(values, source="evaluate")
         settings = EvaluateSettings.build(values, source="evaluate")
     except ConfigError as error:
         raise ConfigError(f"{grid.title}, {name}: {error}") from None
@@ -229,10 +251,12 @@ def _trainings(
     own = {key: values.pop(key, None) for key in _OWN_KEYS}
     if own["config"] is not None:
         values = _changed(read_yaml(find_config(Path(str(own["config"])))), values)
-    stages: Sequence[Stage] = own["stages"] or ("pretrain", "meta")
-    unknown: list[Any] = [stage for stage in stages if stage not in ("pretrain", "meta")]
-    if unknown or not stages:
-        raise ConfigError(f"train.stages: expected pretrain, meta or both, got {stages}")
+    stages: Any = ("pretrain", "meta") if own["stages"] is None else own["stages"]
+    if not isinstance(stages, list | tuple) or list(stages) not in _STAGES:
+        raise ConfigError(
+            f"train.stages: expected pretrain, meta or both as a list, got {shorten(str(stages))}"
+        )
+    refuse_code({**values, **own}, source="train")
     result: list[Training] = []
     for stage in stages:
         method = own["pretrain_method"] if stage == "pretrain" else None
@@ -276,7 +300,7 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
 
 def _known(name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
-        raise ConfigError(f"nothing is called {{{name}}}; known are {', '.join(known)}")
+        raise ConfigError(f"nothing is called {{{shorten(name)}}}; known are {shorten(', '.join(known))}")
     return known[name]
 
 

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from a2m2.errors import OutputError
+from a2m2.errors import ConfigError, OutputError
+from a2m2.reading import mapping_of, parse_json, read_text, shorten
 from a2m2.synth.classes import ClassDefinition, definitions_digest, draw_classes
 from a2m2.synth.clip import make_clip
 from a2m2.synth.settings import SynthConfig
@@ -29,6 +30,7 @@ VERSION = "synth-v1"
 """Names the generator: it changes whenever the same settings would give other clips."""
 
 MANIFEST = "synth.json"
+_CURE = "choose a new folder"
 _CLIPS_PER_TASK = 8
 # Settings that say how much of a data set is written, not what it is: a folder may grow in these.
 _EXTENT = frozenset({"clips_per_class", "splits"})
@@ -141,21 +143,21 @@ def _claim(out: Path, config: SynthConfig) -> None:
 def _check_same(manifest: Path, content: dict[str, Any]) -> None:
     """Raise if the folder was written with other settings, or holds more clips than asked for."""
     try:
-        old = json.loads(manifest.read_text(encoding="utf-8"))
+        old = mapping_of(parse_json(read_text(manifest, error=OutputError, cure=_CURE)))
         # Settings that came later were at their defaults.
-        there = SynthConfig().model_dump(mode="json") | old["settings"]
+        there = SynthConfig.build(old["settings"]).model_dump(mode="json")
         asked = dict(content["settings"])
         version = old["version"]
         fewer = asked["clips_per_class"] < there["clips_per_class"] or not set(there["splits"]) <= set(
             asked["splits"]
         )
-    except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{manifest} is damaged; delete {manifest.parent} or choose a new folder") from None
+    except (ValueError, KeyError, TypeError, ConfigError):
+        raise OutputError(f"{manifest} is damaged; delete {manifest.parent} or {_CURE}") from None
     there["version"], asked["version"] = version, content["version"]
     for key in sorted(there.keys() | asked.keys()):
         if key not in _EXTENT and there.get(key) != asked.get(key):
             raise OutputError(
-                f"{manifest.parent} was written with {key} {there.get(key)}, asked for {asked.get(key)}; "
+                f"{manifest.parent} was written with {key} {shorten(str(there.get(key)))}, asked for {asked.get(key)}; "
                 "choose a new folder"
             )
     if fewer:

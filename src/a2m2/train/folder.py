@@ -19,7 +19,8 @@ from pathlib import Path
 import yaml
 
 from a2m2.checks import output_folder, write_failure, write_text_atomic
-from a2m2.errors import ConfigError, OutputError
+from a2m2.errors import ConfigError, OutputError, RecordError
+from a2m2.reading import read_text
 from a2m2.train_records import METRICS, RECORD, Metric, TrainRecord, is_training, read_training
 from a2m2.weights import FILE_NAME
 
@@ -83,8 +84,13 @@ class TrainingFolder:
     def cut(self, num_lines: int) -> None:
         """Keep the first ``num_lines`` lines of metrics: those that the checkpoint knows of."""
         path = self.path / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        write_text_atomic(path, "".join(lines[:num_lines]))
+        lines = _lines(path) if path.is_file() else []
+        write_text_atomic(path, "".join(f"{line}\n" for line in lines[:num_lines]))
+
+
+def _lines(path: Path) -> list[str]:
+    text = read_text(path, error=RecordError, cure="train again in another folder")
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _check_same(old: TrainRecord, new: TrainRecord, path: Path) -> None:

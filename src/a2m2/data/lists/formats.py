@@ -25,6 +25,7 @@ from typing import NamedTuple
 from a2m2.data.lists.listed import ListFormat
 from a2m2.data.lists.splits import SPLIT_WORDS, split_called
 from a2m2.errors import DataError
+from a2m2.reading import read_text, shorten
 
 
 class Line(NamedTuple):
@@ -45,9 +46,9 @@ class Lines(NamedTuple):
     lines: list[Line]
 
 
-_INDEXED = re.compile(rf"({'|'.join(SPLIT_WORDS)})(\d+)/+([^/].*)", re.IGNORECASE)
-_COUNTED = re.compile(r"(\S.*?)[ \t]+(\d+)[ \t]+(\d+)")
-_CLASSED = re.compile(r"(?:.*/)?([^/]+)/([^/]+)")
+_INDEXED = re.compile(rf"({'|'.join(SPLIT_WORDS)})(\d{{1,18}})/+([^/].*)", re.IGNORECASE)
+_LONGEST_NUMBER = 18
+"""Digits of an index, a length or a time in a list; more would be no such thing."""
 
 _VIDEO_COLUMNS = ("path", "video_path", "video", "video_id", "youtube_id", "id", "filename", "file", "name")
 _CLASS_COLUMNS = ("class", "class_name", "label", "action", "category", "activity")
@@ -63,11 +64,11 @@ def read_lines(path: Path) -> Lines:
         DataError: the file cannot be read, is empty, or has a line that does not fit; file and line are named.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, error=DataError, what="the list ", cure="save it as text in UTF-8")
     except FileNotFoundError:
         raise DataError(f"no list {path}; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the list {path}: {error}; save it as text in UTF-8") from None
+    # As open() reads text: every kind of line end counts.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     numbered = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not numbered:
         raise DataError(f"{path} lists no videos; give a list with a line for each")
@@ -87,14 +88,17 @@ def read_indexed(number: int, line: str) -> Line | None:
 
 def read_counted(number: int, line: str) -> Line | None:
     """``id num_frames label``; the label counts from the start in each file."""
-    match = _COUNTED.fullmatch(line)
-    return match and Line(number, "", _folder(match[1]), int(match[3]), match[1])
+    parts = line.rsplit(None, 2)
+    if len(parts) < 3 or not (_is_number(parts[1]) and _is_number(parts[2])):
+        return None
+    return Line(number, "", _folder(parts[0]), int(parts[2]), parts[0])
 
 
 def read_classed(number: int, line: str) -> Line | None:
     """``class/video``, whatever precedes the class."""
-    match = _CLASSED.fullmatch(line)
-    return match and Line(number, "", match[1], None, line)
+    folders, slash, video = line.rpartition("/")
+    name = folders.rpartition("/")[2]
+    return Line(number, "", name, None, line) if slash and name and video else None
 
 
 _Reader = Callable[[int, str], Line | None]
@@ -135,7 +139,11 @@ def _format_of(read: _Reader, lines: Iterable[Line]) -> tuple[ListFormat, str]:
 
 
 def _is_header(line: str) -> bool:
-    names = _header(line)
+    return _is_header_of(_header(line))
+
+
+def _is_header_of(cells: list[str]) -> bool:
+    names = [name.lower() for name in cells]
     return _column(names, _VIDEO_COLUMNS) is not None and _column(names, _CLASS_COLUMNS) is not None
 
 
@@ -159,11 +167,17 @@ def _read_csv(path: Path, text: str) -> Lines:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: {error}; save it as CSV in UTF-8") from None
+    if not rows or not _is_header_of(rows[0][1]):
+        raise DataError(
+            f"{path}: its header cannot be read as CSV; write it plainly, such as path,class,split"
+        )
     header = [name.lower() for name in rows[0][1]]
     if len(rows) == 1:
         raise DataError(f"{path} lists no videos; give a list with a line for each")
     read = _row_reader(path, header)
-    return Lines("csv", f"its first line is a header: {','.join(header)}", [read(*row) for row in rows[1:]])
+    return Lines(
+        "csv", f"its first line is a header: {shorten(','.join(header))}", [read(*row) for row in rows[1:]]
+    )
 
 
 def _row_reader(path: Path, header: list[str]) -> Callable[[int, list[str]], Line]:
@@ -180,13 +194,17 @@ def _row_reader(path: Path, header: list[str]) -> Callable[[int, list[str]], Lin
         name, label_text = cells[video or 0], cells[label or 0]
         if not name or not label_text:
             raise DataError(f"{path}:{number}: the video or its class is empty; fill it in")
-        if len(times) == 2 and all(cells[column].isdigit() for column in times):
+        if len(times) == 2 and all(_is_number(cells[column]) for column in times):
             name += "".join(f"_{int(cells[column]):06d}" for column in times)
         said = split_called(cells[split]) if split is not None else ""
-        index = int(label_text) if label_text.isdecimal() else None
+        index = int(label_text) if _is_number(label_text) else None
         return Line(number, said, _folder(name) if index is not None else label_text, index, name)
 
     return read
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _LONGEST_NUMBER
 
 
 def _folder(path: str) -> str:
