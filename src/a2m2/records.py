@@ -233,12 +233,28 @@ class EvidenceRecord:
         return typed(cls, cls(**raw))
 
 
+class EpisodesDigest:
+    """A name for a list of episodes, members and order included, that come one by one."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, episode: Episode) -> None:
+        """The next episode."""
+        e = episode
+        self._digest.update(repr((e.index, e.classes, e.support, e.query)).encode())
+
+    def text(self) -> str:
+        """16 hex digits."""
+        return self._digest.hexdigest()[:16]
+
+
 def episodes_digest(episodes: Iterable[Episode]) -> str:
     """16 hex digits that name a list of episodes, members and order included."""
-    digest = hashlib.sha256()
-    for e in episodes:
-        digest.update(repr((e.index, e.classes, e.support, e.query)).encode())
-    return digest.hexdigest()[:16]
+    digest = EpisodesDigest()
+    for episode in episodes:
+        digest.add(episode)
+    return digest.text()
 
 
 def read_run(folder: Path) -> RunRecord:

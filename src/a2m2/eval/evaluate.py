@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,23 +26,36 @@ from a2m2.eval.alignment import AlignmentTruth, frame_labels
 from a2m2.eval.entry import Entry
 from a2m2.eval.evidence import write_evidence
 from a2m2.eval.maps import Progress
-from a2m2.eval.results import results_folder, write_records
+from a2m2.eval.results import record_lines, results_folder, write_run
 from a2m2.eval.runner import Contestant, run_episodes
 from a2m2.eval.stats import Summary, summarize
 from a2m2.eval.trained import TrainedEntry, names_of
 from a2m2.eval.training_free import TrainingFreeEntry, fit_source, methods_of
-from a2m2.records import EpisodeRecord, RunRecord, episodes_digest
+from a2m2.records import EpisodeRecord, EpisodesDigest, RunRecord, read_episodes
 from a2m2.settings import EvaluateSettings
 from a2m2.versions import versions
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation gives."""
+    """What an evaluation gives.
+
+    Attributes:
+        run: what was run.
+        summary: its figures.
+        folder: where its records are; None when they were not to be written.
+        kept: the records, when they were not to be written.
+    """
 
     run: RunRecord
     summary: Summary
-    records: tuple[EpisodeRecord, ...]
+    folder: Path | None
+    kept: tuple[EpisodeRecord, ...] = ()
+
+    @property
+    def records(self) -> tuple[EpisodeRecord, ...]:
+        """Every episode, read from the folder where there is one."""
+        return self.kept if self.folder is None else tuple(read_episodes(self.folder))
 
 
 def evaluate(
@@ -71,7 +84,8 @@ def evaluate(
     if out is None:
         return job.run(None, num_pictures)
     with results_folder(out) as folder:
-        return job.run(folder, num_pictures)
+        evaluation = job.run(folder, num_pictures)
+    return replace(evaluation, folder=out)
 
 
 def plan(settings: EvaluateSettings, *, cache: Path | None = None) -> list[str]:
@@ -109,28 +123,37 @@ class _Job:
         protocol = self.settings.protocol
         run = self._record()
         truth = self._truth(contestants)
-        with clock("episodes"):
-            records = tuple(
-                run_episodes(
-                    contestants,
-                    self.sampler.episode,
-                    protocol.episodes,
-                    num_threads=self.num_threads,
-                    observer=truth,
-                    progress=self.progress,
-                )
-            )
-        run = replace(run, episodes_digest=episodes_digest(record.episode for record in records))
-        summary = summarize(run, records)
+        digest = EpisodesDigest()
+        kept: list[EpisodeRecord] = []
+
+        def finished(keep: Callable[[EpisodeRecord], None]) -> Iterator[EpisodeRecord]:
+            for record in run_episodes(
+                contestants,
+                self.sampler.episode,
+                protocol.episodes,
+                num_threads=self.num_threads,
+                observer=truth,
+                progress=self.progress,
+            ):
+                digest.add(record.episode)
+                keep(record)
+                yield record
+
+        with (
+            clock("episodes"),
+            nullcontext(kept.append) if folder is None else record_lines(folder) as keep,
+        ):
+            summary = summarize(run, finished(keep))
+        run = replace(run, episodes_digest=digest.text())
         if truth is not None:
             summary = replace(summary, alignment=truth.summary())
         if folder is not None:
-            write_records(folder, run, records, summary)
+            write_run(folder, run, summary)
             if num_pictures:
                 with clock("pictures"):
                     self._pictures(folder / "evidence", contestants, num_pictures)
             (folder / "timings.json").write_text(json.dumps(clock.seconds, indent=1) + "\n", encoding="utf-8")
-        return Evaluation(run, summary, records)
+        return Evaluation(run, summary, None, tuple(kept))
 
     def _truth(self, contestants: Sequence[Contestant]) -> AlignmentTruth | None:
         """Ground truth of alignment, when every test clip is annotated."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -98,9 +98,14 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def write_records(folder: Path, run: RunRecord, records: Iterable[EpisodeRecord], summary: Summary) -> None:
-    """Write ``run.json``, ``episodes.jsonl`` and ``summary.json``."""
+@contextlib.contextmanager
+def record_lines(folder: Path) -> Iterator[Callable[[EpisodeRecord], None]]:
+    """A function that writes the next record into ``episodes.jsonl``, so that no record has to be kept."""
     with (folder / "episodes.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(f"{record.to_line()}\n" for record in records)
+        yield lambda record: print(record.to_line(), file=lines)
+
+
+def write_run(folder: Path, run: RunRecord, summary: Summary) -> None:
+    """Write ``summary.json`` and ``run.json``."""
     (folder / "summary.json").write_text(f"{summary.to_json()}\n", encoding="utf-8", newline="\n")
     (folder / MARKER).write_text(f"{run.to_json()}\n", encoding="utf-8", newline="\n")

@@ -218,12 +218,12 @@ def verified_accuracies(folder: Path, run: RunRecord) -> dict[str, NDArray[np.fl
     Raises:
         RecordError: its episodes are not the ones that its ``run.json`` names.
     """
-    records = list(read_episodes(folder))
-    if episodes_digest(record.episode for record in records) != run.episodes_digest:
+    # Read twice rather than kept: a folder may hold more episodes than memory.
+    if episodes_digest(record.episode for record in read_episodes(folder)) != run.episodes_digest:
         raise RecordError(
             f"{folder}: episodes.jsonl holds other episodes than run.json names; evaluate again"
         )
-    return _tally(run, records).accuracies
+    return _tally(run, read_episodes(folder)).accuracies
 
 
 class _Tally(NamedTuple):
