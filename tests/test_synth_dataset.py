@@ -89,10 +89,9 @@ def test_a_second_run_keeps_what_is_complete_and_fills_what_is_not(made, tmp_pat
     calls: list[tuple[int, int]] = []
     generate(tmp_path, small(), num_workers=1)
     before = contents(tmp_path)
-    victim, half, stale = sorted(tmp_path.glob("val/*/00000.mp4"))[:3]
+    victim, half = sorted(tmp_path.glob("val/*/00000.mp4"))[:2]
     victim.unlink()
     half.with_suffix(".json").unlink()
-    stale.with_name(".00000.mp4.killed.part").write_bytes(b"half")
     report = generate(
         tmp_path, small(), num_workers=1, progress=lambda done, total: calls.append((done, total))
     )
@@ -137,6 +136,11 @@ def test_a_folder_with_other_things_is_refused(tmp_path):
         OutputError, match=r"is not empty and holds no synth\.json; choose an empty or new folder"
     ):
         generate(tmp_path, small())
+
+
+def test_a_run_that_was_killed_before_it_wrote_its_manifest_is_no_foreign_folder(tmp_path):
+    (tmp_path / ".tmp-half.json").write_bytes(b"half")
+    assert generate(tmp_path, small(), num_workers=1) == Generated(12, 0)
 
 
 def test_a_damaged_manifest_is_named(tmp_path):

@@ -72,7 +72,7 @@ def output_folder(path: str | Path, *, marker: str | None = None) -> Path:
         # Only trying tells: permission bits say nothing about read-only mounts, quotas, or the super-user.
         probe.touch()
         probe.unlink(missing_ok=True)
-        foreign = marker is not None and not (path / marker).exists() and _is_filled(path)
+        foreign = marker is not None and not (path / marker).exists() and is_filled(path)
     except OSError as error:
         raise write_failure(path, error) from error
     if foreign:
@@ -134,7 +134,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_filled(folder: Path) -> bool:
+def is_filled(folder: Path) -> bool:
+    """Whether a folder holds anything that is not hidden; hidden files may be what a killed process left."""
     return any(not entry.name.startswith(".") for entry in folder.iterdir())
 
 

@@ -28,9 +28,10 @@ from typing import Any
 
 import torch
 
-from a2m2.bench.kill_cases import Case, Place, all_cases, visible, write_inputs
+from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.kill_cases import Case, Place, all_cases, visible
+from a2m2.bench.kill_inputs import write_inputs
 from a2m2.bench.killing import Ended, Kill, adopt_orphans, run
-from a2m2.checks import write_text_atomic
 from a2m2.errors import RecordError
 
 _TIMES = ("timings.json",)
@@ -47,7 +48,8 @@ class Row:
         seconds, operations: of an undisturbed run.
         kills: runs that were killed while they lived.
         too_late: runs that had ended when they should have been killed.
-        resumed: last runs that ended as the undisturbed one.
+        begun: runs from the start that were killed, some of them again when they were run again.
+        resumed: those that ended as the undisturbed one.
         pieces: finished pieces that lay there at a kill and are never made again.
         lost: runs that ended without a result, results that were there before and are gone, and pieces made again.
         corrupt: files that a reader refused, and results that differ.
@@ -59,6 +61,7 @@ class Row:
     operations: int
     kills: int = 0
     too_late: int = 0
+    begun: int = 0
     resumed: int = 0
     pieces: int = 0
     lost: int = 0
@@ -140,6 +143,7 @@ class Killer:
                 break
         wrong += self._to_the_end(work, ended, log, pieces)
         row.pieces += len(pieces)
+        row.begun += bool(told)
         if wrong:
             row.findings.append(f"{', then '.join(told) or 'not killed'}: {'; '.join(wrong)}")
             kept = self.folder / "findings" / f"{self.case.name} {len(row.findings)}"
@@ -291,27 +295,21 @@ def kill_all(
     return rows
 
 
-def table(rows: Mapping[str, Row]) -> str:
-    """Markdown."""
-    names = (
-        "seconds",
-        "operations",
-        "kills",
-        "too_late",
-        "resumed",
-        "pieces",
-        "lost",
-        "corrupt",
-        "left_over",
-    )
-    lines = [
-        f"| command | {' | '.join(name.replace('_', ' ') for name in names)} |",
-        "|---|" + "---:|" * len(names),
+def table(rows: Mapping[str, Row], command: str) -> FigureTable:
+    """A row a command, and their sum."""
+    names = [one for one in Row.__dataclass_fields__ if one != "findings"]
+    cells: list[tuple[Cell, ...]] = [
+        (command, *(getattr(row, name) for name in names)) for command, row in rows.items()
     ]
-    for command, row in rows.items():
-        lines.append(f"| {command} | {' | '.join(str(getattr(row, name)) for name in names)} |")
     sums = [sum(getattr(row, name) for row in rows.values()) for name in names[2:]]
-    return "\n".join([*lines, f"| all | | | {' | '.join(map(str, sums))} |"])
+    headings = [name.replace("_", " ") for name in names]
+    return FigureTable(
+        "Kills at random moments",
+        ("command", *headings),
+        (*cells, ("all", None, None, *sums)),
+        note="seconds and file operations are those of a run that is not killed",
+        command=command,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -333,14 +331,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start = time.monotonic()
     rows = kill_all(chosen, folder, kills=options.kills, seed=options.seed)
     elapsed = time.monotonic() - start
-    print(f"\n{table(rows)}\n")
+    figures = table(rows, command("kills", arguments))
+    print(f"\n{figures.text()}\n")
     for name, row in rows.items():
         for finding in row.findings:
             print(f"{name}: {finding}")
-    if options.json is not None:
-        figures = {"kills": options.kills, "seed": options.seed, "seconds": round(elapsed, 1)}
-        figures["rows"] = {name: asdict(row) for name, row in rows.items()}
-        write_text_atomic(options.json, json.dumps(figures, indent=1) + "\n")
+    write_figures(
+        options.json,
+        [figures],
+        kills=options.kills,
+        seed=options.seed,
+        seconds=round(elapsed, 1),
+        rows={name: asdict(row) for name, row in rows.items()},
+    )
     if any(row.findings for row in rows.values()):
         print(f"what was left is in {folder / 'findings'}")
         raise SystemExit(1)

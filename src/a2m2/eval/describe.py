@@ -74,10 +74,14 @@ def fit_clips(settings: M2Settings, clips: Clips, *, shrinkage: float = 0.0) -> 
 
 
 def describe(settings: M2Settings, fit: Fit, clips: Iterable[ClipMaps]) -> Iterator[Descriptors]:
-    """Descriptors of clips, in their order, a batch at a time."""
+    """Descriptors of clips, one after the other.
+
+    Alone, since the last bits of a product depend on what else is in a batch, and a run that goes on after a kill has
+    other clips left.
+    """
     blocks = _blocks(settings, fit.reductions)
-    for batch in _batched(clips):
-        yield replace(_describe_batch(blocks, batch), mean=fit.mean)
+    for clip in clips:
+        yield replace(_describe_batch(blocks, [clip]), mean=fit.mean)
 
 
 def scales_of(settings: M2Settings) -> tuple[Scale, ...]:

@@ -187,11 +187,12 @@ class MapBank:
         return errors
 
     def store_clips(self, clips: Sequence[tuple[str, Clip]]) -> None:
-        """Store the maps of clips that are decoded already, each under its content digest."""
-        seen = see_clips(
-            self.backbone, [clip for _, clip in clips], stages=self.stages, settings=self.settings
-        )
-        for (digest, _), maps in zip(clips, seen, strict=True):
+        """Store the maps of clips that are decoded already, each under its content digest.
+
+        Each is seen alone: the last bits of a map depend on what else is in a batch.
+        """
+        for digest, clip in clips:
+            (maps,) = see_clips(self.backbone, [clip], stages=self.stages, settings=self.settings)
             for stage, stage_map in zip(self.stages, maps.maps, strict=True):
                 tensors = {
                     "map": stage_map.to(torch.float16),

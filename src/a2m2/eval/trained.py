@@ -207,14 +207,17 @@ def describe_clips(saved: SavedNetwork, clips: Sequence[Clip]) -> Descriptors:
 
 
 def store_descriptors(saved: SavedNetwork, clips: Sequence[tuple[str, Clip]], store: FeatureStore) -> None:
-    """Describe decoded clips and store what comes out, each under its content digest."""
-    described = describe_clips(saved, [clip for _, clip in clips])
+    """Describe decoded clips and store what comes out, each under its content digest.
+
+    Each is described alone: the last bits of a descriptor depend on what else is in a batch.
+    """
     key = descriptor_key(saved)
-    for row, (digest, clip) in enumerate(clips):
+    for digest, clip in clips:
+        described = describe_clips(saved, [clip])
         tensors = {
-            "values": described.values[row],
-            "spans": described.spans[row],
-            "energy": described.energy[row],
+            "values": described.values[0],
+            "spans": described.spans[0],
+            "energy": described.energy[0],
             "pts_seconds": clip.pts_seconds,
         }
         store.put(_KIND, key, digest, tensors)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from a2m2.checks import output_folder
+from a2m2.checks import alone_in, output_folder
 from a2m2.data import DigestCache
 from a2m2.errors import DataError, DecodeError, RecordError
 from a2m2.eval.maps import Progress
@@ -91,13 +91,27 @@ def index_collection(
         WeightsError: an encoder that is not to be had.
         ConfigError: an index that was begun with another encoder; or usearch is missing and the collection large.
         RecordError: a shard that cannot be read, or is of another version.
-        OutputError: ``folder`` holds something else, or cannot be written.
+        OutputError: ``folder`` holds something else, cannot be written, or another process is indexing into it.
     """
     collection = _read(place, settings, cache, progress)
     contents = collection.contents()
     if len(contents) > settings.smallest:
         require_library()
     output_folder(folder, marker=EYES)
+    with alone_in(folder):
+        return _renew(place, collection, folder, settings, cache, progress)
+
+
+def _renew(
+    place: Path,
+    collection: Collection,
+    folder: Path,
+    settings: IndexSettings,
+    cache: Path,
+    progress: Progress,
+) -> IndexRecord:
+    """Describe what is new, and write the catalogue."""
+    contents = collection.contents()
     encoder = begin(folder, contents, settings, cache, progress)
     described, damaged = _described(folder)
     for path in damaged:

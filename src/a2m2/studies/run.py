@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from a2m2.checks import output_folder, write_text_atomic
+from a2m2.checks import alone_in, output_folder, write_text_atomic
 from a2m2.data import default_cache
 from a2m2.errors import A2M2Error, RecordError
 from a2m2.eval.evaluate import evaluate, record_digest
@@ -99,10 +99,15 @@ def run(
         A2M2Error: something that cannot be rendered, trained or evaluated, with the cell named; what was finished is
             kept.
     """
-    work = plan(grid, out)
+    cells(grid, out)  # a grid that does not fit together is told before anything is written
     out = output_folder(out, marker=GRID)
+    with alone_in(out):
+        return _run(grid, out, cache if cache is not None else default_cache(), num_workers, progress)
+
+
+def _run(grid: GridSettings, out: Path, cache: Path, num_workers: int, progress: Progress) -> StudyRecord:
+    work = plan(grid, out)
     write_text_atomic(out / GRID, yaml.safe_dump(grid.model_dump(mode="json"), sort_keys=False))
-    cache = cache if cache is not None else default_cache()
     begin = time.perf_counter()
     for clips in work.clips:
         _render(clips, num_workers, progress)

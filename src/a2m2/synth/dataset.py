@@ -12,19 +12,20 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from a2m2.checks import is_filled, write_text_atomic
 from a2m2.errors import ConfigError, OutputError
 from a2m2.reading import mapping_of, parse_json, read_text, shorten
 from a2m2.synth.classes import ClassDefinition, definitions_digest, draw_classes
 from a2m2.synth.clip import make_clip
 from a2m2.synth.settings import SynthConfig
 from a2m2.video import write_clip
+from a2m2.workers import begin_worker
 
 VERSION = "synth-v1"
 """Names the generator: it changes whenever the same settings would give other clips."""
@@ -129,10 +130,8 @@ def _claim(out: Path, config: SynthConfig) -> None:
         out.mkdir(parents=True, exist_ok=True)
         if manifest.exists():
             _check_same(manifest, content)
-        elif any(out.iterdir()):
+        elif is_filled(out):
             raise OutputError(f"{out} is not empty and holds no {MANIFEST}; choose an empty or new folder")
-        for stale in out.glob("*/*/.*.part"):
-            stale.unlink()
         _write_json(manifest, content)
     except OSError as error:
         raise OutputError(
@@ -200,7 +199,7 @@ def _run(
         mp_context=multiprocessing.get_context("spawn"),
         # Ctrl-C reaches the whole process group: workers finish what they have in hand, the parent hands out
         # no more.
-        initializer=_ignore_interrupts,
+        initializer=begin_worker,
     )
     try:
         futures = [
@@ -210,10 +209,6 @@ def _run(
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_clips(out: Path, config: SynthConfig, definition: ClassDefinition, indices: list[int]) -> int:
@@ -253,10 +248,4 @@ def _stem(index: int) -> str:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text_atomic(path, json.dumps(content, indent=1) + "\n")

@@ -13,12 +13,14 @@ and the rest is cut off when a training is resumed.
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from a2m2.checks import output_folder, write_failure, write_text_atomic
+from a2m2.checks import alone_in, output_folder, write_failure, write_text_atomic
 from a2m2.errors import ConfigError, OutputError, RecordError
 from a2m2.reading import read_text
 from a2m2.train_records import METRICS, RECORD, Metric, TrainRecord, is_training, read_training
@@ -26,6 +28,7 @@ from a2m2.weights import FILE_NAME
 
 HEAD = "head.safetensors"
 CHECKPOINT = "last.ckpt"
+CONFIG = "config.yaml"
 
 
 class TrainingFolder:
@@ -37,6 +40,7 @@ class TrainingFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._alone = ExitStack()
 
     @property
     def weights(self) -> Path:
@@ -51,10 +55,21 @@ class TrainingFolder:
     def claim(self, record: TrainRecord, *, resume: bool) -> TrainRecord:
         """Make the folder, or find the same training in it; returns the record to go on with.
 
+        Other processes are kept out until :meth:`leave`.
+
         Raises:
-            OutputError: a file, foreign files, or a training that was not asked to be resumed.
+            OutputError: a file, foreign files, another process, or a training that was not asked to be resumed.
             ConfigError: a training with other settings.
         """
+        output_folder(self.path, marker=RECORD)
+        self._alone.enter_context(alone_in(self.path))
+        try:
+            return self._claimed(record, resume=resume)
+        except BaseException:
+            self.leave()
+            raise
+
+    def _claimed(self, record: TrainRecord, *, resume: bool) -> TrainRecord:
         if is_training(self.path):
             if not resume:
                 raise OutputError(
@@ -62,22 +77,30 @@ class TrainingFolder:
                 )
             old = read_training(self.path)
             _check_same(old, record, self.path)
-            return old
-        output_folder(self.path, marker=RECORD)
-        write_text_atomic(self.path / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
-        self.write(record)
+            record = old
+        else:
+            # First, since without it the folder would not be known for ours after a kill.
+            self.write(record)
+        if not (self.path / CONFIG).is_file():
+            write_text_atomic(self.path / CONFIG, yaml.safe_dump(record.config, sort_keys=False))
         return record
+
+    def leave(self) -> None:
+        """Let other processes in."""
+        self._alone.close()
 
     def write(self, record: TrainRecord) -> None:
         """Write ``train.json``."""
         write_text_atomic(self.path / RECORD, f"{record.to_json()}\n")
 
     def append(self, metric: Metric) -> None:
-        """Add one line of metrics."""
+        """Add one line of metrics, and wait until it is on the disk: a checkpoint counts on it."""
         path = self.path / METRICS
         try:
             with path.open("a", encoding="utf-8", newline="\n") as lines:
                 lines.write(f"{metric.to_line()}\n")
+                lines.flush()
+                os.fsync(lines.fileno())
         except OSError as error:
             raise write_failure(path, error) from error
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
-import signal
-import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from a2m2.train.clips import Progress
 from a2m2.train.train import train
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
+from a2m2.workers import begin_worker
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -134,19 +131,10 @@ _messages: Queue[Message] | None = None
 
 
 def _begin(messages: Queue[Message]) -> None:
-    """In a worker: Ctrl-C is the parent's business, progress goes to it, and nothing outlives it."""
+    """In a worker: progress goes to the parent."""
     global _messages
     _messages = messages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Stop at once when the parent was killed; the training can be resumed from its checkpoint."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_any([parent.sentinel])
-        os._exit(1)
+    begin_worker()
 
 
 def _work(job: TrainJob, cache: Path | None) -> TrainRecord:

@@ -66,18 +66,19 @@ def train(
     job = prepare(settings, stage, start=start, cache=cache, progress=progress)
     folder = TrainingFolder(Path(out))
     record = folder.claim(job.record, resume=resume)
-    if record.done:
-        if progress is not None:
-            progress(STAGE_NAMES[stage], record.steps, record.steps)
-        return record
-    board = _tensorboard(folder.path) if tensorboard else None
     before = torch.get_num_threads()
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)
     try:
+        if record.done:
+            if progress is not None:
+                progress(STAGE_NAMES[stage], record.steps, record.steps)
+            return record
+        board = _tensorboard(folder.path) if tensorboard else None
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
         return _run(job, folder, record, progress=progress, accelerator=accelerator, board=board)
     finally:
         torch.set_num_threads(before)
+        folder.leave()
 
 
 def _run(
