@@ -20,7 +20,7 @@ from a2m2.train.keeper import Keeper, SafeCheckpointIO
 from a2m2.train.stages import StageModule
 from a2m2.train.train import train
 from a2m2.train_records import METRICS, TrainRecord, read_metrics, read_training
-from train_fixtures import TINY, one_thread, tiny_data, tiny_settings
+from train_fixtures import TINY, Crash, crash_at, one_thread, tiny_data, tiny_settings
 
 STAGES = {"pretrain": "pretrain", "meta": "train"}
 # More and longer steps than those of the others, so that a signal finds them in the middle.
@@ -107,30 +107,6 @@ def whole(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 # --- crashes inside the process, one at each place where something is left half done ---
-
-
-class Crash(Exception):
-    """Not one of ours, as a kill is not."""
-
-
-def crash_at(
-    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int, *, after: bool = False
-) -> None:
-    """Let call number ``call`` (from 1) of a method raise, before it has done anything or after it has done all."""
-    method = getattr(owner, name)
-    calls = 0
-
-    def crashing(*arguments: object, **options: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise Crash
-        result = method(*arguments, **options)
-        if calls == call:
-            raise Crash
-        return result
-
-    monkeypatch.setattr(owner, name, crashing)
 
 
 PLACES: dict[str, tuple[type, str, int, bool]] = {

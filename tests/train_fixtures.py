@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 
 from a2m2.config import load
@@ -86,3 +87,27 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class Crash(Exception):
+    """Not one of ours, as a kill is not."""
+
+
+def crash_at(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int, *, after: bool = False
+) -> None:
+    """Let call number ``call`` (from 1) of a method raise, before it has done anything or after it has done all."""
+    method = getattr(owner, name)
+    calls = 0
+
+    def crashing(*arguments: object, **options: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            raise Crash
+        result = method(*arguments, **options)
+        if calls == call:
+            raise Crash
+        return result
+
+    monkeypatch.setattr(owner, name, crashing)

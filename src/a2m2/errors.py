@@ -84,6 +84,10 @@ class TrainingError(A2M2Error):
     """A training that cannot go on, such as a loss that is not a number."""
 
 
+class RankLostError(TrainingError):
+    """One of the processes that share a training ended, or cannot be reached."""
+
+
 class OutputError(A2M2Error):
     """A place that cannot be written to, or a write that failed half-way."""
 

@@ -76,9 +76,9 @@ class PretrainSettings(Section):
     steps: int = Field(default=1000, ge=0)
     """Steps of the optimiser; 0 writes the network as it starts."""
     batch: int = Field(default=16, ge=1)
-    """Clips a step and device."""
+    """Clips that one process takes at a time."""
     accumulate: int = Field(default=1, ge=1)
-    """Batches whose gradients are added up in one step."""
+    """Batches whose gradients are added up in one step; processes share them, so their number must divide this."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Dropout before the classifiers; 0.8 on small sets."""
     feature_scale: float = Field(default=8.0, gt=0)
@@ -100,7 +100,8 @@ class MetaSettings(TaskSettings):
     steps: int = Field(default=1000, ge=0)
     """Steps of the optimiser; 0 writes the network as it starts."""
     episodes_per_step: int = Field(default=8, ge=1)
-    """Episodes whose gradients are added up in one step; steps of one episode are known to break results."""
+    """Episodes whose gradients are added up in one step, shared by the processes, whose number must divide this; steps
+    of one episode are known to break results."""
     query: int = Field(default=5, ge=1)
     """Clips to recognise a class."""
     mean_rate: float = Field(default=0.25, gt=0, le=1)

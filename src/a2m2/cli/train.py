@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -40,6 +41,15 @@ Threads = Annotated[
         "--threads", min=1, help="Threads of tensor operations. Another number gives other last digits."
     ),
 ]
+Devices = Annotated[
+    int,
+    typer.Option(
+        "--devices",
+        min=1,
+        help="Processes that share the batches of each step, one a GPU where there are GPUs. "
+        "Under torchrun or srun leave it out.",
+    ),
+]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")]
 Device = Annotated[
     Literal["auto", "cpu", "gpu"], typer.Option(help="Where to train; auto takes a GPU if there is one.")
@@ -60,6 +70,7 @@ def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
         overrides: Overrides = None,
         resume: Resume = False,
         device: Device = "auto",
+        devices: Devices = 1,
         threads: Threads = None,
         tensorboard: TensorBoard = False,
         cache: Cache = None,
@@ -78,15 +89,17 @@ def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
             ],
         )
         from a2m2.cli.tables import print_plan
+        from a2m2.train.launch import train_on_devices
         from a2m2.train.prepare import plan, prepare
-        from a2m2.train.train import train as run
+        from a2m2.train.ranks import ranks_of
 
         if dry_run:
             print_plan(settings, plan(prepare(settings, stage, start=weights, cache=cache)))
             return
         try:
             with show_progress() as progress:
-                record = run(
+                record = train_on_devices(
+                    devices,
                     settings,
                     stage,
                     out,
@@ -101,7 +114,8 @@ def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
         except KeyboardInterrupt:
             typer.echo("\nstopped; the same command with --resume goes on from the last checkpoint", err=True)
             raise typer.Exit(130) from None
-        _say(record, out)
+        if ranks_of(os.environ).is_first:
+            _say(record, out)
 
     command.__name__, command.__doc__ = name, text
     return command

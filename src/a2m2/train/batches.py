@@ -15,6 +15,7 @@ from a2m2.data import EpisodeSampler
 from a2m2.train.augment import augment
 from a2m2.train.clips import ClipSource
 from a2m2.train.draws import generator_of
+from a2m2.train.ranks import ALONE, Ranks
 from a2m2.train.sub_actions import SubActions
 from a2m2.train_settings import AugmentSettings
 
@@ -151,25 +152,35 @@ class EpisodeBatches(Batches):
 
 
 class BatchLoader:
-    """Gives batches in order and can go on from any of them.
+    """Gives batches in order, each rank its own, and can go on from any step.
+
+    Args:
+        batches: all of them.
+        num_workers: processes that decode ahead.
+        ranks: the processes that share them: rank r takes every R-th of R ranks, from r on.
 
     ``done`` is the number of batches whose gradients are in the weights; whoever trains keeps it up to date. It is all
     that a checkpoint has to hold, because a batch depends on nothing but its number.
     """
 
-    def __init__(self, batches: Batches, *, num_workers: int) -> None:
+    def __init__(self, batches: Batches, *, num_workers: int, ranks: Ranks = ALONE) -> None:
         self.batches = batches
         self.num_workers = num_workers
+        self.ranks = ranks
         self.done = 0
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) // self.ranks.size
 
     def __iter__(self) -> Iterator[Batch]:
-        rest = Subset(self.batches, range(self.done, len(self.batches)))
+        rest = Subset(self.batches, range(self.done + self.ranks.rank, len(self.batches), self.ranks.size))
         yield from DataLoader(
             rest, batch_size=None, num_workers=self.num_workers, pin_memory=torch.cuda.is_available()
         )
+
+    def mark(self, index: int) -> None:
+        """Say that batch ``index`` of this rank is done, and with it those that the others took at that time."""
+        self.done = index - self.ranks.rank + self.ranks.size
 
     def state_dict(self) -> dict[str, int]:
         """Where to go on."""

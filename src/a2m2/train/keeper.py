@@ -20,6 +20,7 @@ from a2m2.errors import A2M2Error, TrainingError
 from a2m2.ot import TransportError
 from a2m2.train.batches import Batch, BatchLoader
 from a2m2.train.folder import HEAD, TrainingFolder
+from a2m2.train.ranks import ALONE, Ranks
 from a2m2.train.stages import StageModule
 from a2m2.train.validation import Validator
 from a2m2.train_records import BestStep, Metric, TrainRecord
@@ -31,7 +32,15 @@ _DAMAGE = (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.Unpi
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that appear whole or not at all, and that cannot run code when they are read."""
+    """Checkpoints that appear whole or not at all, and that cannot run code when they are read.
+
+    Args:
+        ranks: the processes of the training: rank 0 reads for all, and the others need not see the folder.
+    """
+
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        super().__init__()
+        self.ranks = ranks
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
@@ -55,6 +64,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
         Raises:
             TrainingError: damaged, or not a checkpoint.
         """
+        checkpoint = self.ranks.from_first(lambda: self._read(path))
+        _count_batches(checkpoint, self.ranks)
+        return checkpoint
+
+    def _read(self, path: str | Path) -> dict[str, Any]:
         try:
             with warnings.catch_warnings():
                 # What torch suspects of a foreign file is said by the error below.
@@ -71,6 +85,15 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
+def _count_batches(checkpoint: dict[str, Any], ranks: Ranks) -> None:
+    """Make Lightning's count of batches that of one rank, however many there were when it was saved."""
+    loop = checkpoint["loops"]["fit_loop"]
+    done = loop["state_dict"]["combined_loader"][0]["done"] // ranks.size
+    for counts in (loop["epoch_loop.batch_progress"][kind] for kind in ("total", "current")):
+        behind = counts["ready"] - counts["completed"]
+        counts.update(ready=done, started=done, processed=done, completed=done - behind)
+
+
 class Board(Protocol):
     """A second place for metrics."""
 
@@ -81,6 +104,8 @@ class Board(Protocol):
 class Keeper(Callback):
     """Keeps a training folder up to date, always at the end of an optimiser step.
 
+    Every rank has one; that of rank 0 writes and validates, and tells the others what came of it.
+
     Args:
         folder: of the training.
         record: what the folder holds now.
@@ -90,6 +115,7 @@ class Keeper(Callback):
         what: name of the stage for it.
         complete: called when all steps were made, before the training counts as done.
         board: gets every metric too, such as TensorBoard's writer; None for no other place.
+        ranks: the processes of the training.
     """
 
     def __init__(
@@ -103,7 +129,9 @@ class Keeper(Callback):
         what: str,
         complete: Callable[[], None],
         board: Board | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.folder = folder
         self.board = board
         self.record = record
@@ -122,7 +150,8 @@ class Keeper(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Cut off the metrics of steps that will be made again."""
         self._num_lines = state["num_lines"]
-        self.folder.cut(self._num_lines)
+        if self.ranks.is_first:
+            self.folder.cut(self._num_lines)
 
     def on_train_start(self, trainer: pl.Trainer, module: StageModule) -> None:  # type: ignore[override]
         self._step = trainer.global_step
@@ -132,7 +161,7 @@ class Keeper(Callback):
         self, trainer: pl.Trainer, module: StageModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the batch; after the last one of a step do what is due."""
-        self.loader.done = int(batch["index"]) + 1
+        self.loader.mark(int(batch["index"]))
         step = trainer.global_step
         if step == self._step:
             return
@@ -154,6 +183,10 @@ class Keeper(Callback):
         Raises:
             TrainingError: the network's descriptors or scores are not finite; the step is named.
         """
+        self.record = self.ranks.from_first(lambda: self._validated(step, module))
+        module.set_modes()
+
+    def _validated(self, step: int, module: StageModule) -> TrainRecord:
         try:
             result = self.validator(module.network)
         except (A2M2Error, TransportError) as error:
@@ -161,12 +194,11 @@ class Keeper(Callback):
                 f"the network cannot be validated at step {step} ({error}); lower the learning rate in another "
                 "folder; --weights takes over the best weights so far"
             ) from None
-        module.set_modes()
         values = {"validation_accuracy": result.accuracy, "validation_interval95": result.interval95}
         self._append(Metric(step, values))
         best = self.record.best
         if best is not None and (best.step >= step or result.accuracy <= best.accuracy):
-            return
+            return self.record
         best = BestStep(step, result.accuracy, result.interval95, result.episodes)
         provenance = {
             "stage": self.record.stage,
@@ -182,14 +214,19 @@ class Keeper(Callback):
         digest = save_network(self.folder.weights, module.network, module.settings.network(), provenance)
         if module.head is not None:
             write_tensors(self.folder.path / HEAD, module.head.state_dict())
-        self.record = replace(self.record, best=best, weights_digest=digest)
-        self.folder.write(self.record)
+        record = replace(self.record, best=best, weights_digest=digest)
+        self.folder.write(record)
+        return record
 
     def finish(self, module: StageModule) -> None:
         """Complete the folder and say that all steps were made."""
+        self.record = self.ranks.from_first(self._finished)
+
+    def _finished(self) -> TrainRecord:
         self.complete()
-        self.record = replace(self.record, done=True)
-        self.folder.write(self.record)
+        record = replace(self.record, done=True)
+        self.folder.write(record)
+        return record
 
     def _measure(self, step: int, module: StageModule) -> None:
         figures = module.recent
@@ -204,6 +241,8 @@ class Keeper(Callback):
         self._append(Metric(step, means))
 
     def _append(self, metric: Metric) -> None:
+        if not self.ranks.is_first:
+            return
         self.folder.append(metric)
         self._num_lines += 1
         if self.board is not None:

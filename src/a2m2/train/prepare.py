@@ -21,6 +21,7 @@ from a2m2.train.classifier import BaseClassifier, build_classifier
 from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
+from a2m2.train.ranks import ALONE, Ranks
 from a2m2.train.stages import StageModule, build_stage
 from a2m2.train.sub_actions import SubActions
 from a2m2.train_records import TrainRecord
@@ -72,8 +73,8 @@ class Job:
         meta = self.settings.meta
         return EpisodeBatches(base, number, way=meta.way, shot=meta.shot, query=meta.query)
 
-    def module(self, batches: Batches) -> StageModule:
-        """What is trained."""
+    def module(self, batches: Batches, ranks: Ranks = ALONE) -> StageModule:
+        """What is trained, by ``ranks``."""
         return build_stage(
             self.settings,
             self.stage,
@@ -82,6 +83,7 @@ class Job:
             num_steps=self.record.steps,
             describe=batches.describe,
             starts_fresh=self.fresh_mean,
+            ranks=ranks,
         )
 
 

@@ -25,7 +25,9 @@ from a2m2.train.classifier import BaseClassifier
 from a2m2.train.draws import seed_of
 from a2m2.train.encode import encode_training
 from a2m2.train.optimizer import make_optimizer, rate_factor
+from a2m2.train.ranks import ALONE, Ranks
 from a2m2.train.sub_actions import sub_action_loss
+from a2m2.train.turns import batch_norms_in_turn
 from a2m2.train_settings import MetaSettings, OptimizerSettings, PretrainSettings, Stage, TrainSettings
 
 
@@ -38,9 +40,10 @@ def build_stage(
     num_steps: int,
     describe: Callable[[int], str],
     starts_fresh: bool,
+    ranks: Ranks = ALONE,
 ) -> StageModule:
     """A stage as it is trained; arguments as in :class:`StageModule` and :class:`MetaStage`."""
-    options: dict[str, Any] = {"num_steps": num_steps, "describe": describe}
+    options: dict[str, Any] = {"num_steps": num_steps, "describe": describe, "ranks": ranks}
     if stage == "pretrain":
         pretrain = settings.pretrain
         return PretrainStage(network, head, settings, pretrain.optimizer, stage=pretrain, **options)
@@ -60,6 +63,7 @@ class StageModule(pl.LightningModule, ABC):
         optimizer: of this stage.
         num_steps: of the optimiser.
         describe: a batch in words, given its number; for errors.
+        ranks: the processes that share the batches.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class StageModule(pl.LightningModule, ABC):
         *,
         num_steps: int,
         describe: Callable[[int], str],
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.network = network
@@ -79,8 +84,9 @@ class StageModule(pl.LightningModule, ABC):
         self.optimizer_settings = optimizer
         self.num_steps = num_steps
         self.describe_batch = describe
+        self.ranks = ranks
         self.recent: list[dict[str, float]] = []
-        """Figures of the batches since they were last taken."""
+        """Figures of the batches since they were last taken, those of all ranks."""
 
     @abstractmethod
     def set_modes(self) -> None:
@@ -97,31 +103,42 @@ class StageModule(pl.LightningModule, ABC):
         """Loss of one batch.
 
         Raises:
-            TrainingError: it is not finite; step and batch are named.
+            TrainingError: it is not finite, here or on another rank; step and batch are named.
         """
         index = int(batch["index"])
+        first = index - self.ranks.rank  # number of the batch that rank 0 takes at the same time
+        failure = ""
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), batch_norms_in_turn(self.network, self.ranks):
             # Dropout draws from the global generator, which has no memory here: see a2m2.train.draws.
             torch.manual_seed(seed_of(self.settings.seed, "dropout", index))
             descriptors = encode_training(
                 self.network.encoder,
                 batch["frames"],
                 # The first batch stands alone; whatever the mean was before, the running mean forgets it.
-                mean_rate=1.0 if index == 0 and self.starts_fresh else self.stage.mean_rate,
+                mean_rate=[
+                    1.0 if number == 0 and self.starts_fresh else self.stage.mean_rate
+                    for number in range(first, first + self.ranks.size)
+                ],
                 mean_gradient=self.cosines,
                 save_memory=self.settings.checkpoint_backbone,
+                ranks=self.ranks,
             )
             # Half precision ends where the moments begin: autocast would round descriptors and scores again.
             with torch.autocast(self.device.type, enabled=False):
                 try:
                     loss, accuracy = self.losses(descriptors, batch)
                 except TransportError as error:
-                    raise self._failure(f"the transport is not finite ({error})", index) from None
+                    loss = accuracy = descriptors.values.new_tensor(math.nan)
+                    failure = f"the transport is not finite ({error})"
         figure = float(loss.detach())
-        if not math.isfinite(figure):
-            raise self._failure(f"the loss is {figure}", index)
-        self.recent.append({"loss": figure, "accuracy": float(accuracy)})
+        if not failure and not math.isfinite(figure):
+            failure = f"the loss is {figure}"
+        # All ranks stop at the same batch with the same words, and each knows the figures of all.
+        for rank, (words, value, share) in enumerate(self.ranks.share((failure, figure, float(accuracy)))):
+            if words:
+                raise self._failure(words, first + rank)
+            self.recent.append({"loss": value, "accuracy": share})
         return loss
 
     def _failure(self, what: str, index: int) -> TrainingError:

@@ -22,6 +22,7 @@ from a2m2.train.encode import measure_mean
 from a2m2.train.folder import TrainingFolder
 from a2m2.train.keeper import Board, Keeper, SafeCheckpointIO
 from a2m2.train.prepare import STAGE_NAMES, Job, prepare
+from a2m2.train.ranks import Ranks, joined
 from a2m2.train.validation import Validator
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
@@ -45,6 +46,10 @@ def train(
 ) -> TrainRecord:
     """Run one stage and keep the weights of its best validation.
 
+    In a process that ``torchrun`` or ``srun`` started as one of several, all of them share this training: see
+    :mod:`a2m2.train.ranks`; :func:`a2m2.train.launch.train_on_devices` starts processes of its own. The numbers are
+    those of one process up to the order in which gradients are summed.
+
     Args:
         settings: of both stages; the part of the other one plays no role.
         stage: ``pretrain`` (classification of the base classes) or ``meta`` (episodes).
@@ -61,30 +66,54 @@ def train(
 
     Raises:
         A2M2Error: settings, data or weights that cannot be used; a loss or gradient that is not finite; a folder that
-            cannot be written. What the last checkpoint holds stays readable.
+            cannot be written; processes that cannot share the batches of a step, or one of which ended. What the last
+            checkpoint holds stays readable.
     """
-    job = prepare(settings, stage, start=start, cache=cache, progress=progress)
-    folder = TrainingFolder(Path(out))
-    record = folder.claim(job.record, resume=resume)
     before = torch.get_num_threads()
+    folder = TrainingFolder(Path(out))
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
     try:
-        if record.done:
-            if progress is not None:
-                progress(STAGE_NAMES[stage], record.steps, record.steps)
-            return record
-        board = _tensorboard(folder.path) if tensorboard else None
-        if num_threads is not None:
-            torch.set_num_threads(num_threads)
-        return _run(job, folder, record, progress=progress, accelerator=accelerator, board=board)
+        with joined(accelerator) as ranks:
+            if not ranks.is_first:
+                progress = None
+            with ranks.one_a_machine_first():
+                job = prepare(settings, stage, start=start, cache=cache, progress=progress)
+            _check_shares(job, ranks)
+            record = ranks.from_first(lambda: folder.claim(job.record, resume=resume))
+            if record.done:
+                if progress is not None:
+                    progress(STAGE_NAMES[stage], record.steps, record.steps)
+                return record
+            board = _tensorboard(folder.path) if tensorboard and ranks.is_first else None
+            return _run(job, folder, record, ranks, progress=progress, accelerator=accelerator, board=board)
     finally:
         torch.set_num_threads(before)
         folder.leave()
+
+
+def _check_shares(job: Job, ranks: Ranks) -> None:
+    """Refuse what several processes cannot do like one.
+
+    Raises:
+        ConfigError: batches that cannot be dealt evenly; statistics of batch norms learnt clip by clip.
+    """
+    if job.stage == "meta":
+        ranks.split(job.accumulate, key="meta.episodes_per_step")
+        return
+    ranks.split(job.accumulate, key="pretrain.accumulate", size="pretrain.batch")
+    if ranks.size > 1 and job.settings.checkpoint_backbone and not job.settings.pretrain.freeze_batch_norm:
+        raise ConfigError(
+            "checkpoint_backbone encodes a batch clip by clip, and statistics of batch norms that are learnt that way "
+            "cannot be shared by several processes; set pretrain.freeze_batch_norm=true or checkpoint_backbone=false"
+        )
 
 
 def _run(
     job: Job,
     folder: TrainingFolder,
     record: TrainRecord,
+    ranks: Ranks,
     *,
     progress: Progress | None,
     accelerator: str,
@@ -94,54 +123,62 @@ def _run(
     clips = ClipSource(job.base.videos, settings.video)
     held_out = ClipSource(job.validation.videos, settings.video)
     if settings.clips_in_memory and record.steps:
-        clips.keep(job.store, job.digests, progress=progress)
-        held_out.keep(job.store, job.digests, progress=progress)
+        with ranks.one_a_machine_first():
+            clips.keep(job.store, job.digests, progress=progress)
+            if ranks.is_first:
+                held_out.keep(job.store, job.digests, progress=progress)
     frames: list[Tensor] = []
-    for clip in map_in_threads(held_out.centre, range(len(job.validation)), num_threads=2):
+    # Rank 0 validates for all.
+    seen = range(len(job.validation)) if ranks.is_first else range(0)
+    for clip in map_in_threads(held_out.centre, seen, num_threads=2):
         frames.append(clip)
         if progress is not None and not settings.clips_in_memory:
             progress("reading validation clips", len(frames), len(job.validation))
     validator = Validator(frames, job.validation.video_classes, job.validation.classes, settings.validation)
     batches = job.batches(clips)
-    module = job.module(batches)
-    loader = BatchLoader(batches, num_workers=0 if settings.clips_in_memory else settings.loader_workers)
+    module = job.module(batches, ranks)
+    workers = 0 if settings.clips_in_memory else settings.loader_workers
+    loader = BatchLoader(batches, num_workers=workers, ranks=ranks)
+    what = STAGE_NAMES[job.stage]
     keeper = Keeper(
         folder,
         record,
         loader,
         validator,
         progress=progress,
-        what=STAGE_NAMES[job.stage],
+        what=what,
         complete=lambda: add_cohort(folder.weights, clips),
         board=board,
+        ranks=ranks,
     )
     if record.steps == 0:
-        if job.fresh_mean:
+        if job.fresh_mean and ranks.is_first:
             some = range(0, len(job.base), max(1, len(job.base) // _MEAN_CLIPS))
             measure_mean(job.network.eval().encoder, map(clips.centre, some))
         keeper.validate(0, module)
         keeper.finish(module)
         return keeper.record
-    checkpoint = folder.checkpoint if folder.checkpoint.is_file() else None
+    checkpoint = ranks.from_first(lambda: folder.checkpoint if folder.checkpoint.is_file() else None)
     if checkpoint is None:
-        folder.cut(0)
+        if ranks.is_first:
+            folder.cut(0)
         keeper.record = replace(record, best=None, weights_digest="")
     with _quiet_lightning():
         trainer = pl.Trainer(
             accelerator=accelerator,
-            devices=1,
             precision=settings.precision,
             max_steps=record.steps,
             max_epochs=1,
-            accumulate_grad_batches=job.accumulate,
+            accumulate_grad_batches=job.accumulate // ranks.size,
             callbacks=[keeper],
-            plugins=[SafeCheckpointIO()],
+            plugins=[SafeCheckpointIO(ranks)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder.path,
+            **ranks.trainer_options(),
         )
         try:
             trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
@@ -181,6 +218,7 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=r"Grad strides do not match bucket view strides.*")
             yield
     finally:
         for name, level in levels.items():
