@@ -18,7 +18,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class FigureTable:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"expected {len(self.columns)} cells a row, got {len(row)} in {row}")
+
+    def measured_by(self, command: str) -> FigureTable:
+        """The same with a command."""
+        return replace(self, command=command)
 
     def text(self) -> str:
         """The table for a terminal: the first column to the left, the others to the right."""
