@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,16 @@ import torch
 
 from a2m2.data import content_digest
 from a2m2.errors import ConfigError, DataError, OutputError, RecordError
+from a2m2.eval.describe import concatenate
 from a2m2.library import IndexRecord, IndexSettings, index_collection, open_library, plan_index
 from a2m2.library import describing as describing_module
 from a2m2.library.checked_files import is_whole
 from a2m2.library.quantise import dequantise, quantise
+from a2m2.library.search import pair_means
 from a2m2.library.shards import open_shard, shard_files, write_shard
+from a2m2.library.sketch import fit_sketcher
+from a2m2.matching import A2Matcher
+from a2m2.matching.order import candidate_positions
 from a2m2.recognize.origin import Origin
 from a2m2.video import write_clip
 from matching_fixtures import random_descriptors
@@ -334,27 +340,33 @@ def test_what_cannot_be_indexed_is_refused(clips: Path, copied: Path, tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def graphed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sketched(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index with a first pass."""
     pytest.importorskip("usearch")
-    folder = tmp_path_factory.mktemp("graphed") / "index"
-    record = index(clips, folder, smallest=1)
-    assert record.first_pass_bytes > 0
+    folder = tmp_path_factory.mktemp("sketched") / "index"
+    assert index(clips, folder, smallest=1).first_pass_bytes > 0
     return folder
 
 
-def test_the_first_pass_names_the_nearest_means(graphed: Path, clips: Path, tmp_path: Path) -> None:
-    library = open_library(graphed)
+def test_the_first_pass_names_the_best_by_relaxed_transport(
+    sketched: Path, clips: Path, tmp_path: Path
+) -> None:
+    """Against a loop over the clips, on entries that were not rounded."""
+    library = open_library(sketched)
     everything = library.contents.descriptors(library.catalogue.contents)
     example = everything[torch.tensor([3])]
-    units = torch.nn.functional.normalize(everything.values - everything.mean, dim=-1)
-    alike = torch.zeros(len(units))
-    for scale in (0, 1, 2):
-        if (everything.scale == scale).any():
-            means = units[:, everything.scale == scale].mean(1)
-            alike += torch.cosine_similarity(means, means[3:4], dim=-1)
+    prior = library.matcher.order_prior
+    assert library.first_pass is not None
+    directions = library.first_pass.sketcher.directions
+    units = torch.nn.functional.normalize(everything.values - everything.mean, dim=-1) @ directions
+    progress = candidate_positions(everything, "progress")
+    scores = []
+    for other, position in zip(units, progress, strict=True):
+        likeness = units[3] @ other.T - prior * (progress[3][:, None] - position[None]).abs()
+        scores.append(min(likeness.amax(0).mean(), likeness.amax(1).mean()))
+    expected = library.catalogue.contents[torch.stack(scores).argsort(descending=True)[:3]]
     found = library.candidates(example, 3)
-    assert sorted(found.tolist()) == sorted(library.catalogue.contents[alike.argsort(descending=True)[:3]])
+    assert found.tolist() == expected.tolist()
     few, all_of_them = library.rank(example, candidates=3), library.rank(example, candidates=8)
     assert set(few[0]) == set(found)
     assert few[0][0] == all_of_them[0][0]
@@ -362,28 +374,68 @@ def test_the_first_pass_names_the_nearest_means(graphed: Path, clips: Path, tmp_
     assert (record.compared, record.contents, record.hits[0].names) == (3, 8, ("2.mp4",))
 
 
-def test_the_graph_is_the_same_each_time_and_kept_while_nothing_changes(
-    graphed: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("prior", [0.0, 0.3])
+def test_relaxed_scores_bound_the_exact_ones(prior: float) -> None:
+    """All directions are kept here, so that only rounding to a byte is between the two."""
+    clips = random_descriptors(9, seed=4, dim=12, dtype=torch.float32)
+    sketcher = fit_sketcher(clips)
+    assert sketcher.directions.shape == (12, 12)
+    shown, sketches = clips[torch.tensor([0, 1])], sketcher.sketch(clips)
+    relaxed = sketcher.relaxed_scores(shown, sketches, order_prior=prior)
+    matcher = A2Matcher(weights="uniform", order_prior=prior, order_axis="progress", temperature=1.0)
+    exact = pair_means(matcher, shown, clips)
+    assert (relaxed >= exact - 0.02).all()
+    assert np.corrcoef(relaxed, exact)[0, 1] > 0.9
+
+
+def test_summaries_tell_the_order_of_what_happens() -> None:
+    clips = random_descriptors(30, seed=5, dim=12, dtype=torch.float32)
+    backwards = replace(clips, values=clips.values.flip(1))
+    sketcher = fit_sketcher(concatenate([clips, backwards]))
+    one, other = (sketcher.sketch(some).summaries.astype(float) for some in (clips, backwards))
+    query = sketcher.summary(clips[torch.tensor([7])]).astype(float)
+    np.testing.assert_array_equal(query, one[7])
+
+    def cosines(some: np.ndarray) -> np.ndarray:
+        return some @ query / np.linalg.norm(some, axis=1) / np.linalg.norm(query)
+
+    assert cosines(one).argmax() == 7
+    assert 0.1 < cosines(other)[7] < 0.9
+
+
+def test_sketches_are_the_same_each_time_and_kept_while_nothing_changes(
+    sketched: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index(clips, tmp_path / "index", smallest=1)
-    assert content(tmp_path / "index") == content(graphed)
+    index(clips, tmp_path / "index", smallest=1, num_threads=3)
+    assert content(tmp_path / "index") == content(sketched)
     monkeypatch.setattr("a2m2.library.indexing.write_first_pass", None)
     index(clips, tmp_path / "index", smallest=1)
 
 
-@pytest.mark.parametrize("pattern", ["graph-*", "directions-*"])
+@pytest.mark.parametrize("pattern", ["summaries-*", "directions-*", "sketches-*"])
 def test_a_damaged_first_pass_is_refused_and_made_again(
-    graphed: Path, clips: Path, tmp_path: Path, pattern: str
+    sketched: Path, clips: Path, tmp_path: Path, pattern: str
 ) -> None:
     folder = tmp_path / "copied" / "index"
-    shutil.copytree(graphed.parent, folder.parent)
+    shutil.copytree(sketched.parent, folder.parent)
     (path,) = folder.glob(pattern)
     path.write_bytes(path.read_bytes()[:-1])
     assert not is_whole(path)
     with pytest.raises(RecordError, match=f"{path.name} is damaged: .*which makes it anew"):
         open_library(folder)
     index(clips, folder, smallest=1)
-    assert content(folder) == content(graphed)
+    assert content(folder) == content(sketched)
+
+
+def test_a_damaged_sketch_is_refused_when_it_is_read(sketched: Path, clips: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copied" / "index"
+    shutil.copytree(sketched.parent, folder.parent)
+    (path,) = folder.glob("sketches-*")
+    data = bytearray(path.read_bytes())
+    data[11] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RecordError, match=f"{path.name} is damaged: a sketch is not what was written"):
+        open_library(folder).search([clips / "2.mp4"], cache=tmp_path, candidates=3)
 
 
 def test_a_large_collection_without_usearch_is_refused_before_any_work(

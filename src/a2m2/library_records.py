@@ -32,7 +32,7 @@ class IndexRecord:
         broken: clips that are left out.
         damaged: shards that were damaged and whose clips were described again.
         shard_bytes: bytes a content in the shards, exact descriptors and all.
-        first_pass_bytes: bytes a content in the vector index; 0 without one.
+        first_pass_bytes: bytes a content in the first pass; 0 without one.
     """
 
     clips: int

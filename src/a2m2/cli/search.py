@@ -26,7 +26,7 @@ def search(
     top: Annotated[int, typer.Option(min=1, help="Clips to name.")] = 10,
     candidates: Annotated[
         int, typer.Option(min=1, help="Clips to compare exactly, of those most alike on average.")
-    ] = 128,
+    ] = 96,
     exhaustive: Annotated[bool, typer.Option("--exhaustive", help="Compare all clips exactly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,

@@ -1,6 +1,6 @@
 """The catalogue: which clips an index holds, and in which row of which shard each lies.
 
-It is written last, so an index is what its catalogue says: shards and vector indexes that it does not name count for
+It is written last, so an index is what its catalogue says: shards and first passes that it does not name count for
 nothing. Rows number the contents of its shards from first to last. Clips that are copies share a row.
 """
 
@@ -22,7 +22,7 @@ from a2m2.nn.digest import tensors_digest
 from a2m2.weights import read_tensors, write_tensors
 
 FILE = "catalogue.safetensors"
-_FORMAT = "a2m2-catalogue-1"
+_FORMAT = "a2m2-catalogue-2"
 _CURE = "run 'a2m2 index' again"
 
 
@@ -34,7 +34,7 @@ class Catalogue:
         shards: name of each shard's file, and how many contents it holds.
         rows: ``(clip,)`` row of each clip's content, ascending.
         names: ``(clip,)`` names, sorted within a row.
-        first_pass: names of the files of the vector index; none for a small collection.
+        first_pass: names of the files of the first pass; none for a small collection.
     """
 
     shards: tuple[tuple[str, int], ...]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from a2m2.checks import atomic_path
 from a2m2.errors import RecordError
@@ -27,18 +29,38 @@ def write_checked(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
     return path
 
 
-def save_checked(folder: Path, stem: str, suffix: str, save: Callable[[Path], None]) -> Path:
-    """As :func:`write_checked`, for what writes itself and should not be in memory twice.
+class CheckedFile:
+    """A file that is being written block by block.
+
+    Attributes:
+        value: CRC-32 of what was written.
+        name: of the file, once it is whole.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.value = 0
+        self.name = ""
+
+    def write(self, content: bytes) -> None:
+        """Append."""
+        self._file.write(content)
+        self.value = zlib.crc32(content, self.value)
+
+
+@contextlib.contextmanager
+def checked_file(folder: Path, stem: str, suffix: str) -> Iterator[CheckedFile]:
+    """As :func:`write_checked`, for what should not be in memory at once: it appears when the block ends well.
 
     Raises:
         OutputError: it cannot be written.
     """
     unnamed = folder / f"{stem}{suffix}"
-    with atomic_path(unnamed) as temporary:
-        save(temporary)
-    path = folder / f"{stem}-{_crc32(unnamed):08x}{suffix}"
-    os.replace(unnamed, path)
-    return path
+    with atomic_path(unnamed) as temporary, temporary.open("wb") as file:
+        checked = CheckedFile(file)
+        yield checked
+    checked.name = f"{stem}-{checked.value:08x}{suffix}"
+    os.replace(unnamed, folder / checked.name)
 
 
 def is_whole(path: Path) -> bool:

@@ -1,78 +1,91 @@
-"""The first pass: a graph over mean descriptors that names the contents worth comparing exactly.
+"""The first pass: sketches of all contents, of which it names those worth comparing exactly.
 
-The means of each scale's candidates are projected on the leading directions of the collection and kept in half
-precision in a navigable graph (HNSW, Malkov and Yashunin 2018) of the library usearch, whose file is memory-mapped.
-usearch was chosen over faiss: one small wheel without a BLAS or an OpenMP of its own, which would meet those of torch
-in one process, and its graph has the same bytes each time it is made by one thread.
+First usearch compares all summaries (``exact`` search, by vector instructions, a byte an entry); then the best few
+hundred are compared by relaxed transport of their candidates. Nothing is built beforehand but the sketches themselves.
+A navigable graph (HNSW) would visit fewer summaries, but takes hours to make for a million, and misses some; comparing
+a million summaries takes about as long as comparing a hundred clips exactly. usearch was chosen over faiss: one small
+wheel without a BLAS or an OpenMP of its own, which would meet those of torch in one process.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional
+from jaxtyping import Int
+from numpy.typing import NDArray
 
-from a2m2.errors import ConfigError
-from a2m2.library.checked_files import check_whole, save_checked, write_checked
-from a2m2.matching.units import unit_candidates
+from a2m2.errors import ConfigError, RecordError
+from a2m2.eval.threads import map_in_threads
+from a2m2.library.checked_files import check_whole, checked_file, write_checked
+from a2m2.library.sketch import Sketcher, Sketches, fit_sketcher
 from a2m2.structures import Descriptors
 from a2m2.weights import pack_tensors, read_tensors
 
 SMALLEST = 1000
 """Contents up to which a collection is searched whole, without a first pass."""
 
-DIM = 256
-"""Most entries of a vector in the graph."""
-
-_SAMPLE = 4096
-"""Contents, evenly spaced, that the projection is fitted on."""
-_LINKS, _EFFORT = 16, 128
-_BLOCK = 1024
+_SAMPLE = 1024
+"""Contents, evenly spaced, that a sketcher is fitted on."""
+_BLOCK = 128
+_RELAXED = 512
+"""Contents, at least, that are compared by relaxed transport; four times as many as are asked for, if that is more."""
 _CURE = "run 'a2m2 index' again, which makes it anew"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FirstPass:
-    """A graph and the projection that goes before it.
+    """Sketches, memory-mapped, and what made them.
 
     Attributes:
-        basis: ``(dim, direction)`` orthonormal columns.
-        graph: of usearch; its keys are rows of the catalogue.
+        sketcher: makes those of examples.
+        rows: of the catalogue, one a sketch.
+        summaries: ``(content, entry)``.
+        records: ``(content,)`` all else of a sketch, with a checksum of its own: few of them are read in a search.
+        path: of the records, for errors.
     """
 
-    basis: Float[np.ndarray, "dim direction"]
-    graph: Any
+    sketcher: Sketcher
+    rows: Int[np.ndarray, "content"]
+    summaries: NDArray[np.int8]
+    records: NDArray[np.void]
+    path: Path
 
-    def nearest(self, examples: Descriptors, count: int) -> Int[np.ndarray, "candidate"]:
-        """Rows of about the ``count`` contents whose means are most alike to those of the examples on average."""
-        query = scale_means(examples).mean(0).numpy()
-        # The graph looks no further than its effort, which must be more than is asked for.
-        self.graph.expansion_search = max(_EFFORT, 2 * count)
-        return np.asarray(self.graph.search(query @ self.basis, count, threads=1).keys, dtype=np.int64)
+    def nearest(
+        self, examples: Descriptors, count: int, *, order_prior: float
+    ) -> Int[np.ndarray, "candidate"]:
+        """Rows of the ``count`` contents most like the examples, as far as sketches tell.
 
+        Args:
+            examples: clips to look for.
+            count: how many to name.
+            order_prior: λ of the transport that comes after.
 
-def scale_means(descriptors: Descriptors) -> Float[Tensor, "clip dim"]:
-    """What the first pass knows of a clip: the mean of its centred unit candidates at each scale, end to end.
+        Raises:
+            RecordError: a sketch is damaged.
+        """
+        asked = min(max(_RELAXED, 4 * count), len(self.rows))
+        summary = self.sketcher.summary(examples)
+        near = _library().search(self.summaries, summary, asked, "cos", exact=True, threads=1)
+        # In their order on disk, and equal scores in the order of rows.
+        index = np.sort(np.asarray(near.keys, dtype=np.int64))
+        scores = self.sketcher.relaxed_scores(examples, self._sketches(index), order_prior=order_prior)
+        return self.rows[index[np.argsort(-scores, kind="stable")[:count]]]
 
-    Each mean is made a unit vector, so that a dot product of two clips is the mean over the scales of the cosines of
-    their means, times the number of scales. Means forget when things happen, which transport forgives anyway.
-    """
-    units = unit_candidates(descriptors)
-    means = [units[:, descriptors.scale == scale].mean(1) for scale in descriptors.scale.unique()]
-    return torch.cat([functional.normalize(mean, dim=-1) for mean in means], dim=-1)
-
-
-def leading_directions(means: Float[Tensor, "clip dim"], number: int) -> Float[np.ndarray, "dim direction"]:
-    """Orthonormal directions that hold most of the means' squared length, so that dot products are kept best."""
-    _, _, directions = torch.linalg.svd(means.double(), full_matrices=False)
-    return directions[:number].T.float().contiguous().numpy()
+    def _sketches(self, index: Int[np.ndarray, "some"]) -> Sketches:
+        records = self.records[index]
+        for record in records:
+            if _checksum(record) != record["check"]:
+                raise RecordError(f"{self.path} is damaged: a sketch is not what was written; {_CURE}")
+        return Sketches(
+            self.summaries[index],
+            np.ascontiguousarray(records["candidates"]),
+            np.ascontiguousarray(records["positions"]),
+        )
 
 
 def write_first_pass(
@@ -80,54 +93,78 @@ def write_first_pass(
     rows: Int[np.ndarray, "content"],
     describe: Callable[[Int[np.ndarray, "some"]], Descriptors],
     *,
+    num_threads: int,
     progress: Callable[[str, int, int], None],
 ) -> tuple[str, ...]:
-    """Make a graph of contents and write it; returns the names of its two files.
+    """Sketch contents and write that; returns the names of the files.
 
     Args:
         folder: of the index.
         rows: of the contents, ascending.
         describe: descriptors of some of them; they are asked for a block at a time.
+        num_threads: blocks worked on at the same time; the files do not depend on it.
         progress: told after every block.
 
     Raises:
-        ConfigError: usearch is not installed.
         OutputError: it cannot be written.
     """
     sample = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64))
-    blocks = (rows[sample[start : start + _BLOCK]] for start in range(0, len(sample), _BLOCK))
-    basis = leading_directions(torch.cat([scale_means(describe(block)) for block in blocks]), DIM)
-    graph = _library().Index(
-        ndim=basis.shape[1],
-        metric="cos",
-        dtype="f16",
-        connectivity=_LINKS,
-        expansion_add=_EFFORT,
-        enable_key_lookups=False,
+    sketcher = fit_sketcher(describe(rows[sample]))
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    done = 0
+    with (
+        checked_file(folder, "summaries", ".bin") as summaries,
+        checked_file(folder, "sketches", ".bin") as sketches,
+    ):
+        for block in map_in_threads(
+            lambda block: sketcher.sketch(describe(block)), blocks, num_threads=num_threads
+        ):
+            summaries.write(block.summaries.tobytes())
+            sketches.write(_records(block).tobytes())
+            done += len(block)
+            progress("sketching contents", done, len(rows))
+    content = pack_tensors(
+        {"directions": sketcher.directions, "mixture": sketcher.mixture},
+        {"nodes": str(block.candidates.shape[1])},
     )
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        # One thread: with more the graph depends on which of them is faster.
-        graph.add(block, scale_means(describe(block)).numpy() @ basis, threads=1)
-        progress("linking contents", start + len(block), len(rows))
-    content = pack_tensors({"basis": torch.from_numpy(basis)})
-    directions = write_checked(folder, "directions", ".safetensors", content)
-    return directions.name, save_checked(folder, "graph", ".usearch", lambda path: graph.save(str(path))).name
+    return write_checked(folder, "directions", ".safetensors", content).name, summaries.name, sketches.name
 
 
-def open_first_pass(folder: Path, names: tuple[str, ...]) -> FirstPass:
-    """The first pass of an index, checked; its graph is mapped.
+def first_pass_files(folder: Path) -> list[Path]:
+    """All files of first passes that lie in the folder of an index."""
+    patterns = ("directions-*.safetensors", "summaries-*.bin", "sketches-*.bin")
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
+def open_first_pass(folder: Path, names: tuple[str, ...], rows: Int[np.ndarray, "content"]) -> FirstPass:
+    """The first pass of an index, mapped; what every search reads whole is checked.
+
+    Args:
+        folder: of the index.
+        names: of its files.
+        rows: of the contents, ascending.
 
     Raises:
         RecordError: a file is missing or damaged.
         ConfigError: usearch is not installed.
     """
-    library = _library()
-    for name in names:
-        check_whole(folder / name, cure=_CURE)
-    directions, graph = names
-    _, tensors = read_tensors(folder / directions)
-    return FirstPass(tensors["basis"].numpy(), library.Index.restore(str(folder / graph), view=True))
+    require_library()
+    directions, summaries, sketches = (folder / name for name in names)
+    check_whole(directions, cure=_CURE)
+    check_whole(summaries, cure=_CURE)
+    metadata, tensors = read_tensors(directions)
+    sketcher = Sketcher(tensors["directions"].clone(), tensors["mixture"].clone())
+    layout = _layout(int(metadata["nodes"]), sketcher.directions.shape[1])
+    if not sketches.is_file() or sketches.stat().st_size != len(rows) * layout.itemsize:
+        raise RecordError(f"{sketches} is damaged: it is missing or of another size; {_CURE}")
+    entries = sketcher.mixture.shape[1]
+    return FirstPass(
+        sketcher,
+        rows,
+        np.memmap(summaries, dtype=np.int8, mode="r", shape=(len(rows), entries)),
+        np.memmap(sketches, dtype=layout, mode="r", shape=(len(rows),)),
+        sketches,
+    )
 
 
 def require_library() -> None:
@@ -137,6 +174,24 @@ def require_library() -> None:
         ConfigError: usearch is not installed.
     """
     _library()
+
+
+def _layout(nodes: int, directions: int) -> np.dtype[np.void]:
+    return np.dtype(
+        [("candidates", "i1", (nodes, directions)), ("positions", "<f2", (nodes,)), ("check", "<u4")]
+    )
+
+
+def _records(sketches: Sketches) -> NDArray[np.void]:
+    records = np.empty(len(sketches), _layout(*sketches.candidates.shape[1:]))
+    records["candidates"] = sketches.candidates
+    records["positions"] = sketches.positions
+    records["check"] = [_checksum(record) for record in records]
+    return records
+
+
+def _checksum(record: np.void) -> int:
+    return zlib.crc32(record.tobytes()[:-4])
 
 
 def _library() -> Any:

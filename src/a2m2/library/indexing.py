@@ -20,7 +20,7 @@ from a2m2.library.collection import Collection, read_collection
 from a2m2.library.contents import Contents
 from a2m2.library.describing import describe_contents
 from a2m2.library.eyes import FILE as EYES
-from a2m2.library.first_pass import require_library, write_first_pass
+from a2m2.library.first_pass import first_pass_files, require_library, write_first_pass
 from a2m2.library.shards import Shard, map_shard, shard_files
 from a2m2.library_records import BrokenClip, IndexRecord
 from a2m2.recognize.encoders import ClipEncoder
@@ -186,20 +186,21 @@ def _catalogue(
     shards = [shard for shard in everything if wanted.intersection(shard.digests)]
     catalogue = make_catalogue(clips, [(shard.path.name, shard.digests) for shard in shards])
     if len(catalogue.contents) > settings.smallest:
-        catalogue = replace(catalogue, first_pass=_first_pass(Contents(folder, encoder, catalogue), progress))
+        contents = Contents(folder, encoder, catalogue)
+        catalogue = replace(catalogue, first_pass=_first_pass(contents, settings, progress))
     write_catalogue(folder, catalogue)
     named = {shard.path for shard in shards}
     for shard in everything:
         if shard.path not in named:
             shard.path.unlink()
-    for path in [*folder.glob("graph-*.usearch"), *folder.glob("directions-*.safetensors")]:
+    for path in first_pass_files(folder):
         if path.name not in catalogue.first_pass:
             path.unlink()
     return catalogue, shards
 
 
-def _first_pass(contents: Contents, progress: Progress) -> tuple[str, ...]:
-    """A graph of all contents; that of the last catalogue where it holds the same."""
+def _first_pass(contents: Contents, settings: IndexSettings, progress: Progress) -> tuple[str, ...]:
+    """Sketches of all contents; those of the last catalogue where it holds the same."""
     folder, catalogue = contents.folder, contents.catalogue
     before = None
     if (folder / CATALOGUE).is_file():
@@ -213,4 +214,10 @@ def _first_pass(contents: Contents, progress: Progress) -> tuple[str, ...]:
         and all((folder / name).is_file() and is_whole(folder / name) for name in before.first_pass)
     ):
         return before.first_pass
-    return write_first_pass(folder, catalogue.contents, contents.descriptors, progress=progress)
+    return write_first_pass(
+        folder,
+        catalogue.contents,
+        contents.descriptors,
+        num_threads=settings.num_threads,
+        progress=progress,
+    )

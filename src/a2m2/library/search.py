@@ -1,4 +1,4 @@
-"""Searching an index by example: mean descriptors name candidates, exact transport ranks them."""
+"""Searching an index by example: sketches name candidates, exact transport ranks them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from a2m2.recognize.clips import ClipLike, as_clips, clip_digest, clip_name, sam
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.structures import Descriptors
 
-CANDIDATES = 128
+CANDIDATES = 96
 """Contents that are compared exactly."""
 
 _BLOCK = 32
@@ -122,7 +122,7 @@ class Library:
         """Rows worth comparing exactly: all of them where there is no first pass, or ``count`` is no fewer."""
         if self.first_pass is None or count >= len(self):
             return self.catalogue.contents
-        return self.first_pass.nearest(examples, count)
+        return self.first_pass.nearest(examples, count, order_prior=self.matcher.order_prior)
 
 
 def open_library(folder: Path, *, order_prior: float | None = None) -> Library:
@@ -139,7 +139,8 @@ def open_library(folder: Path, *, order_prior: float | None = None) -> Library:
     """
     encoder = read_eyes(folder)
     catalogue = read_catalogue(folder)
-    first_pass = open_first_pass(folder, catalogue.first_pass) if catalogue.first_pass else None
+    names = catalogue.first_pass
+    first_pass = open_first_pass(folder, names, catalogue.contents) if names else None
     prior = encoder.order_priors[0] if order_prior is None else order_prior
     return Library(Contents(folder, encoder, catalogue), encoder.matcher(prior), first_pass)
 
