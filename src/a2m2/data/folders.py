@@ -66,8 +66,9 @@ def find_clips(root: Path, *, max_depth: int = MAX_DEPTH) -> FoundClips:
 
 def annotation_beside(clip: Path) -> Path | None:
     """The file ``clip.json`` beside ``clip.mp4`` or beside the folder of frames ``clip``, or None."""
-    beside = clip.with_name(f"{clip.name if clip.is_dir() else clip.stem}.json")
-    return beside if beside.is_file() else None
+    # Unlike the methods of Path these take a name that is too long for one that is not there.
+    beside = clip.with_name(f"{clip.name if os.path.isdir(clip) else clip.stem}.json")
+    return beside if os.path.isfile(beside) else None
 
 
 def frame_files(folder: Path) -> tuple[Path, ...]:

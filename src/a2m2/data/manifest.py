@@ -22,6 +22,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,7 +127,10 @@ def _from_manifest(path: Path, splits: Sequence[str]) -> Dataset:
     rows = _read_rows(path)
     places: dict[Path, tuple[int, dict[str, str]]] = {}
     for line, row in rows:
-        place = Path(os.path.normpath(base / row["path"]))
+        # A path may keep two slashes at its beginning, which mean something else to some systems.
+        place = Path(os.path.normpath(re.sub("^/+", "/", os.path.join(base, row["path"]))))
+        if not place.name:
+            raise DataError(f"{path} line {line}: the path is that of a file system; name a clip")
         if place in places:
             raise DataError(_repeated(path, row, line, *places[place]))
         places[place] = line, row
@@ -144,7 +148,7 @@ def _from_manifest(path: Path, splits: Sequence[str]) -> Dataset:
     chosen = dataset.select(splits)
     _check_files(dataset, chosen, path)
     for video in chosen.videos:
-        if video.path.is_dir() and not frame_files(video.path):
+        if os.path.isdir(video.path) and not frame_files(video.path):
             raise DataError(f"{path}: {video.name} is a folder without jpg or png frames; name a clip")
     return chosen
 

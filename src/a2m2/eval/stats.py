@@ -27,6 +27,8 @@ INTERVAL_COVERS = (
 )
 """What every interval of this module means; shown wherever one is shown."""
 
+MAX_CLASSES = 8192
+"""Classes of a run, whose confusions are counted in a table of this side."""
 _CHUNK_EPISODES = 1024
 _DECIMALS = 6
 
@@ -223,7 +225,10 @@ def verified_accuracies(folder: Path, run: RunRecord) -> dict[str, NDArray[np.fl
         raise RecordError(
             f"{folder}: episodes.jsonl holds other episodes than run.json names; evaluate again"
         )
-    return _tally(run, read_episodes(folder)).accuracies
+    try:
+        return _tally(run, read_episodes(folder)).accuracies
+    except RecordError as error:
+        raise RecordError(f"{folder}: episodes.jsonl does not fit run.json: {error}") from None
 
 
 class _Tally(NamedTuple):
@@ -236,24 +241,33 @@ def _tally(run: RunRecord, records: Iterable[EpisodeRecord]) -> _Tally:
     if not run.methods:
         raise RecordError("the run names no method; evaluate again")
     num_classes, num_queries = len(run.classes), run.way * run.query
+    # What a record claims decides how much memory is taken: it must be possible at all.
+    if num_classes > MAX_CLASSES:
+        raise RecordError(f"{num_classes:,} classes, more than {MAX_CLASSES:,}; evaluate on fewer")
+    if not (0 < run.way <= num_classes and 0 < num_queries <= len(run.videos)):
+        raise RecordError(
+            f"{run.way}-way with {run.query} queries a class of {num_classes} classes and {len(run.videos)} videos; "
+            "evaluate again"
+        )
     truth = np.repeat(np.arange(run.way), run.query)
-    accuracies = np.zeros((len(run.methods), run.episodes))
+    accuracies: list[NDArray[np.float64]] = []
     counts = np.zeros((len(run.methods), num_classes * num_classes), dtype=np.int64)
     seen = 0
     for classes, answers in _chunks(run, records):
-        accuracies[:, seen : seen + len(classes)] = (answers == truth).mean(axis=2)
+        accuracies.append((answers == truth).mean(axis=2))
         true_class = np.repeat(classes, run.query, axis=1)
         for method, answer in enumerate(answers):
             cells = true_class * num_classes + np.take_along_axis(classes, answer, axis=1)
             counts[method] += np.bincount(cells.ravel(), minlength=num_classes * num_classes)
         seen += len(classes)
-    if seen < run.episodes:
+    if seen < run.episodes or not accuracies:
         raise RecordError(
             f"expected {run.episodes} episodes of {num_queries} queries, got {seen}; evaluate again"
         )
     tables = counts.reshape(-1, num_classes, num_classes)
     return _Tally(
-        dict(zip(run.methods, accuracies, strict=True)), dict(zip(run.methods, tables, strict=True))
+        dict(zip(run.methods, np.concatenate(accuracies, axis=1), strict=True)),
+        dict(zip(run.methods, tables, strict=True)),
     )
 
 

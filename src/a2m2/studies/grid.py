@@ -156,6 +156,19 @@ def read_grid(path: Path) -> GridSettings:
     return GridSettings.build(read_yaml(find_config(path, GRIDS)), source=str(path))
 
 
+def read_cells(path: Path, out: Path) -> list[Cell]:
+    """All cells of the grid in a file, see :func:`read_grid` and :func:`cells`.
+
+    Raises:
+        ConfigError: as they do; the file is named.
+    """
+    grid = read_grid(path)
+    try:
+        return cells(grid, out)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
 def cells(grid: GridSettings, out: Path) -> list[Cell]:
     """All cells of a grid, in the order of its axes; ``out`` is the folder of the study.
 

@@ -1,0 +1,253 @@
+"""Damage good files in every way that is known to hurt, and read them.
+
+Each input is a real file with changes drawn from a seed: bytes flipped, cut, spliced, and values, shapes, nesting and
+numbers changed where the format has them. A reader must take it, or refuse it by an error of the package that names the
+file; anything else is kept, its files and the seed, and can be read again with --again.
+
+Examples::
+
+    python -m a2m2.bench.fuzz --inputs 20000
+    python -m a2m2.bench.fuzz --inputs 1000000 --workers 2 --findings findings --json fuzz.json
+    python -m a2m2.bench.fuzz --reader lists --reader grid --inputs 5000 --seed 3
+    python -m a2m2.bench.fuzz --again findings
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from a2m2.bench.fuzz.place import Chunk, Count, Place
+from a2m2.bench.fuzz.readers import Reader, chosen
+from a2m2.bench.fuzz.worker import CASE, NOTE, Finding, judge, keep, serve
+from a2m2.progress import show_progress
+
+_CHUNK = 500
+
+
+class Worker:
+    """A process that reads chunks, watched from here: it may die or not come back.
+
+    Args:
+        work: folder for its files.
+        findings: folder for what it finds.
+        serve: what the process runs.
+    """
+
+    def __init__(
+        self, work: Path, findings: Path, serve: Callable[[Connection, Place, Path, Path], None] = serve
+    ) -> None:
+        self.work, self.findings = work, findings
+        self._serve = serve
+        self._context = multiprocessing.get_context("spawn")
+        self.chunk: Chunk | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.place = Place(self._context)
+        self.connection, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=self._serve, args=(theirs, self.place, self.work, self.findings), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.connection.recv()  # importing takes seconds and is not part of anyone's time limit
+
+    def ask(self, chunk: Chunk | None) -> None:
+        """Give it something to read."""
+        self.chunk = chunk
+        if chunk is not None:
+            self.place.reset()
+            self.connection.send(chunk)
+
+    def answer(self) -> tuple[Count, Chunk | None]:
+        """What came of its chunk, and what is left of it if it died over one of its inputs."""
+        try:
+            return self.connection.recv(), None
+        except (EOFError, ConnectionError):
+            self._process.join()
+            return self._buried("crash", f"exit code {self._process.exitcode}")
+
+    def stopped(self) -> tuple[Count, Chunk | None]:
+        """As :meth:`answer`, for a process that does not come back from an input."""
+        self._process.kill()
+        self._process.join()
+        return self._buried("hang", "did not come back in time")
+
+    def _buried(self, kind: str, text: str) -> tuple[Count, Chunk | None]:
+        chunk, count, index = self.chunk, self.place.counted(), self.place.index
+        assert chunk is not None
+        folder, file = (self.work / "now").read_text(encoding="utf-8").split("\n", 1)
+        keep(Finding(chunk.reader, chunk.seed, index, file, kind, text), Path(folder), self.findings)  # type: ignore[arg-type]
+        count.inputs += 1
+        count.findings += 1
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._start()
+        rest = Chunk(chunk.reader, chunk.seed, index + 1, chunk.end)
+        return count, rest if rest.first < rest.end else None
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+def chunks(readers: Sequence[Reader], num_inputs: int, seed: int) -> Iterator[Chunk]:
+    """Inputs shared out over the readers, at least one each, in pieces, the readers taking turns."""
+    total = sum(reader.share for reader in readers)
+    waiting = deque((reader.name, 0, max(1, round(num_inputs * reader.share / total))) for reader in readers)
+    while waiting:
+        name, first, end = waiting.popleft()
+        stop = min(end, first + _CHUNK)
+        yield Chunk(name, seed, first, stop)
+        if stop < end:
+            waiting.append((name, stop, end))
+
+
+def fuzz(
+    readers: Sequence[Reader],
+    *,
+    num_inputs: int,
+    seed: int,
+    num_workers: int,
+    findings: Path,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> dict[str, Count]:
+    """Read inputs and count what became of them, by reader.
+
+    Args:
+        readers: to test.
+        num_inputs: in all, shared out as the readers say.
+        seed: of the inputs; which worker reads one, and how many there are, does not matter.
+        num_workers: processes that read.
+        findings: folder for what is found.
+        progress: told after every chunk.
+    """
+    counts = {reader.name: Count() for reader in readers}
+    waiting = deque(chunks(readers, num_inputs, seed))
+    total, done = sum(chunk.end - chunk.first for chunk in waiting), 0
+    # In memory where the system has such a place: an input is written for every reading.
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="a2m2-fuzz-", dir=memory if memory.is_dir() else None) as scratch:
+        workers = [Worker(Path(scratch, str(number)), findings) for number in range(num_workers)]
+        try:
+            while waiting or any(worker.chunk is not None for worker in workers):
+                for worker in workers:
+                    if worker.chunk is None and waiting:
+                        worker.ask(waiting.popleft())
+                busy = [worker for worker in workers if worker.chunk is not None]
+                ready: list[Connection] = wait([worker.connection for worker in busy], timeout=0.5)  # type: ignore[assignment]
+                for worker in busy:
+                    if worker.connection in ready:
+                        count, rest = worker.answer()
+                    elif worker.place.overdue:
+                        count, rest = worker.stopped()
+                    else:
+                        continue
+                    assert worker.chunk is not None
+                    counts[worker.chunk.reader].add(count)
+                    done += count.inputs
+                    worker.ask(rest)
+                    progress("reading damaged files", done, total)
+        finally:
+            for worker in workers:
+                worker.close()
+    return counts
+
+
+def read_again(findings: Path) -> list[tuple[Finding, str, str]]:
+    """Every kept finding with its outcome now, in this process."""
+    results = []
+    for note in sorted(findings.glob(f"*/{NOTE}")):
+        finding = Finding(**json.loads(note.read_text(encoding="utf-8")))
+        (reader,) = chosen([finding.reader])
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch, CASE)
+            shutil.copytree(note.parent / CASE, folder)
+            results.append((finding, *judge(reader, folder, finding.file)))
+    return results
+
+
+def table(counts: dict[str, Count]) -> str:
+    """Readers and what became of their inputs."""
+    lines = [f"{'reader':<20} {'inputs':>9} {'accepted':>9} {'refused':>9} {'findings':>8} {'inputs/s':>9}"]
+    whole = Count()
+    for name, count in counts.items():
+        whole.add(count)
+        lines.append(_row(name, count))
+    return "\n".join([*lines, _row("all", whole)])
+
+
+def _row(name: str, count: Count) -> str:
+    rate = count.inputs / count.seconds if count.seconds else 0.0
+    return f"{name:<20} {count.inputs:>9,} {count.accepted:>9,} {count.refused:>9,} {count.findings:>8,} {rate:>9,.0f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.fuzz",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--inputs", type=int, default=20_000, help="damaged files to read")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read")
+    parser.add_argument(
+        "--findings", type=Path, default=Path("findings"), help="folder for inputs that were not read well"
+    )
+    parser.add_argument("--reader", action="append", default=[], help="reader to test; repeat for several")
+    parser.add_argument("--again", type=Path, help="read the findings in this folder again, and nothing else")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args(arguments)
+    if options.again is not None:
+        sys.exit(_again(options.again))
+    try:
+        readers = chosen(options.reader)
+    except LookupError as error:
+        parser.error(str(error.args[0]))
+    begun = time.monotonic()
+    with show_progress() as progress:
+        counts = fuzz(
+            readers,
+            num_inputs=options.inputs,
+            seed=options.seed,
+            num_workers=options.workers,
+            findings=options.findings,
+            progress=progress,
+        )
+    print(table(counts))
+    num_findings = sum(count.findings for count in counts.values())
+    if num_findings:
+        print(f"{num_findings:,} findings in {options.findings}; read them with --again {options.findings}")
+    if options.json is not None:
+        figures = {
+            "seed": options.seed,
+            "workers": options.workers,
+            "seconds": time.monotonic() - begun,
+            "readers": {name: asdict(count) for name, count in counts.items()},
+        }
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if num_findings else 0)
+
+
+def _again(findings: Path) -> int:
+    failures = 0
+    for finding, outcome, text in read_again(findings):
+        failures += outcome not in ("accepted", "refused")
+        print(f"{finding.reader} {finding.index}, {finding.file}: was {finding.kind}, is {outcome}")
+        if text:
+            print(text)
+    return 1 if failures else 0

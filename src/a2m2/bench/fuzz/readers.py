@@ -1,0 +1,186 @@
+"""What is read: for every reader good files to begin with, how they are damaged, and the call that reads them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from a2m2.bench.fuzz import samples
+from a2m2.bench.fuzz.documents import damage_json, damage_json_lines, damage_table, damage_yaml
+from a2m2.bench.fuzz.raw import Mutator
+from a2m2.config import load
+from a2m2.data import DigestCache, load_dataset
+from a2m2.data.annotations import read_annotation
+from a2m2.data.lists import read_lists
+from a2m2.eval.stats import compare_runs, read_summary, verified_accuracies
+from a2m2.recognition_records import read_recognition
+from a2m2.records import read_evidence, read_run
+from a2m2.settings import EvaluateSettings
+from a2m2.studies.grid import read_cells
+from a2m2.study_records import read_study
+from a2m2.synth import SynthConfig
+from a2m2.train.folder import TrainingFolder
+from a2m2.train_records import read_metrics, read_training
+from a2m2.train_settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One reader.
+
+    Attributes:
+        name: for tables and findings.
+        prepare: writes good files into a folder.
+        files: those of them that are damaged, one an input.
+        damage: makes an input of a good file.
+        read: reads the files in a folder; the damaged one is named.
+        share: how many inputs it gets, relative to the others.
+        seconds: longest time for one input.
+    """
+
+    name: str
+    prepare: Callable[[Path], None]
+    files: tuple[str, ...]
+    damage: Mutator
+    read: Callable[[Path, str], object]
+    share: float = 1.0
+    seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Input:
+    """One damaged file: which one, and what is in it."""
+
+    file: str
+    content: bytes
+
+
+def make_input(reader: Reader, good: dict[str, bytes], seed: int, index: int) -> Input:
+    """Input number ``index``: a pure function of the reader, its good files, the seed and the index."""
+    dice = random.Random(f"{reader.name} {seed} {index}")
+    file = dice.choice(reader.files)
+    return Input(file, reader.damage(good[file], dice))
+
+
+def good_files(reader: Reader, folder: Path) -> dict[str, bytes]:
+    """Write the good files of a reader and return those that are damaged."""
+    reader.prepare(folder)
+    return {file: (folder / file).read_bytes() for file in reader.files}
+
+
+def _results(folder: Path, file: str) -> None:
+    if file.startswith("evidence"):
+        read_evidence(folder)
+    elif file == "summary.json":
+        read_summary(folder)
+    else:
+        verified_accuracies(folder, read_run(folder))
+        compare_runs(folder, folder)
+
+
+def _training(folder: Path, file: str) -> None:
+    if file == "train.json":
+        read_training(folder)
+    else:
+        list(read_metrics(folder))
+        TrainingFolder(folder).cut(5)
+
+
+def _answers(folder: Path, file: str) -> None:
+    if file == "recognition.json":
+        read_recognition(folder)
+    else:
+        read_evidence(folder)
+
+
+def _settings(folder: Path, file: str) -> None:
+    cls = EvaluateSettings if file == "evaluate.yaml" else TrainSettings
+    load(cls, folder / file, data="clips")
+
+
+def _digests(folder: Path, file: str) -> None:
+    cache = DigestCache(folder)
+    cache.digests([folder / file], num_threads=1)
+
+
+TEXT: tuple[Reader, ...] = (
+    Reader(
+        "lists",
+        samples.lists,
+        ("classed/train.txt", "indexed/train.list", "pathed/train.txt", "counted/val.txt", "table/test.csv"),
+        damage_table,
+        lambda folder, file: read_lists(folder / file),
+        share=2,
+    ),
+    Reader(
+        "manifest",
+        samples.manifest,
+        ("manifest.csv",),
+        damage_table,
+        lambda folder, file: load_dataset(folder / file),
+    ),
+    Reader("settings", samples.settings, ("evaluate.yaml", "train.yaml"), damage_yaml, _settings),
+    Reader(
+        "synth settings",
+        lambda folder: samples.write(folder / "synth.yaml", "stratum: sets\ntiming: 0.5\nsplits: [train]\n"),
+        ("synth.yaml",),
+        damage_yaml,
+        lambda folder, file: load(SynthConfig, folder / file),
+        share=0.5,
+    ),
+    Reader(
+        "grid",
+        samples.grid,
+        ("grid.yaml",),
+        damage_yaml,
+        lambda folder, file: read_cells(folder / file, folder),
+        share=0.5,
+    ),
+    Reader(
+        "results",
+        samples.results,
+        ("run.json", "episodes.jsonl", "summary.json", "evidence/000.json"),
+        lambda data, dice: (damage_json_lines if data.startswith(b'{"i"') else damage_json)(data, dice),
+        _results,
+        share=2,
+    ),
+    Reader(
+        "training records",
+        samples.training,
+        ("train.json", "metrics.jsonl"),
+        lambda data, dice: (damage_json_lines if data.startswith(b'{"step"') else damage_json)(data, dice),
+        _training,
+    ),
+    Reader(
+        "study records", samples.study, ("study.json",), damage_json, lambda folder, _: read_study(folder)
+    ),
+    Reader("answers", samples.answers, ("recognition.json", "evidence/000.json"), damage_json, _answers),
+    Reader(
+        "annotation",
+        samples.annotation,
+        ("clip.json",),
+        damage_json,
+        lambda folder, file: read_annotation(folder / file),
+    ),
+    Reader("digests", samples.digests, ("digests.jsonl",), damage_json_lines, _digests, share=0.5),
+)
+
+
+def all_readers() -> tuple[Reader, ...]:
+    """Every reader, in the order of tables."""
+    return TEXT
+
+
+def chosen(names: Sequence[str]) -> tuple[Reader, ...]:
+    """The readers of these names, all of them for none.
+
+    Raises:
+        LookupError: there is no such reader.
+    """
+    known = {reader.name: reader for reader in all_readers()}
+    for name in names:
+        if name not in known:
+            raise LookupError(f"no reader {name!r}; known are {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else tuple(known.values())

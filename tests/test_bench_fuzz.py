@@ -1,0 +1,157 @@
+"""Seeded runs over every reader, and what the bench makes of readers that fail."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from a2m2.bench.fuzz import worker
+from a2m2.bench.fuzz.main import Worker, chunks, fuzz, main, read_again
+from a2m2.bench.fuzz.place import Chunk
+from a2m2.bench.fuzz.readers import Reader, all_readers, chosen, good_files, make_input
+from a2m2.bench.fuzz.worker import Finding, judge, keep
+from a2m2.errors import DataError
+from fuzz_workers import doomed
+
+READERS = {reader.name: reader for reader in all_readers()}
+NUM_INPUTS = 200
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_good_files_are_read(name: str, tmp_path: Path) -> None:
+    reader = READERS[name]
+    good_files(reader, tmp_path)
+    for file in reader.files:
+        assert judge(reader, tmp_path, file) == ("accepted", "")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_damaged_files_are_read_or_refused_by_name(name: str, tmp_path: Path) -> None:
+    reader = READERS[name]
+    good = good_files(reader, tmp_path)
+    outcomes = []
+    for index in range(round(NUM_INPUTS * reader.share)):
+        case = make_input(reader, good, 2026, index)
+        (tmp_path / case.file).write_bytes(case.content)
+        outcome, text = judge(reader, tmp_path, case.file)
+        assert outcome in ("accepted", "refused"), f"input {index}, {case.file}: {outcome}\n{text}"
+        outcomes.append(outcome)
+        (tmp_path / case.file).write_bytes(good[case.file])
+    # Else the damage is too small or too great to tell anything.
+    assert len(set(outcomes)) == 2 or reader.name == "digests"
+
+
+def test_inputs_depend_on_seed_and_number_alone(tmp_path: Path) -> None:
+    reader = READERS["results"]
+    good = good_files(reader, tmp_path)
+    first = [make_input(reader, good, 7, index) for index in range(50)]
+    assert first == [make_input(reader, good, 7, index) for index in range(50)]
+    assert first != [make_input(reader, good, 8, index) for index in range(50)]
+
+
+def fails(error: Callable[[Path], BaseException]) -> Reader:
+    def read(folder: Path, file: str) -> None:
+        raise error(folder / file)
+
+    return Reader("failing", lambda folder: None, ("a.txt",), lambda data, dice: data, read)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (lambda path: DataError(f"{path} is bad"), "refused"),
+        (lambda path: DataError("something is bad"), "unnamed"),
+        (lambda path: DataError(f"{path} {'x' * 10_000}"), "long"),
+        (lambda path: ValueError(f"{path} is bad"), "error"),
+        (lambda path: RecursionError(), "error"),
+        (lambda path: MemoryError(), "error"),
+        (lambda path: SystemExit(), "error"),
+    ],
+)
+def test_only_our_errors_that_name_the_file_are_refusals(
+    error: Callable[[Path], BaseException], outcome: str, tmp_path: Path
+) -> None:
+    assert judge(fails(error), tmp_path, "a.txt")[0] == outcome
+
+
+def test_memory_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = iter([100.0, 700.0, 700.0])
+    monkeypatch.setattr(worker, "_peak_mib", lambda: next(peaks))
+    outcome, text = judge(READERS["lists"], tmp_path, "none.txt")
+    assert outcome == "memory"
+    assert text.startswith("600 MiB; no list ")
+
+
+def test_time_is_watched(tmp_path: Path) -> None:
+    idle = Reader("idle", lambda _: None, (), lambda data, _: data, lambda *_: time.sleep(0.2), seconds=0.3)
+    assert judge(idle, tmp_path, "a.txt")[0] == "slow"
+
+
+def test_every_input_is_shared_out_once() -> None:
+    given = list(chunks(chosen(["lists", "grid", "digests"]), 7000, 3))
+    total: dict[str, int] = {}
+    for chunk in given:
+        assert chunk.first == total.get(chunk.reader, 0)
+        total[chunk.reader] = chunk.end
+    assert total == {"lists": 4667, "grid": 1167, "digests": 1167}
+
+
+def test_a_worker_that_dies_or_hangs_is_a_finding_and_the_rest_is_read(tmp_path: Path) -> None:
+    findings = tmp_path / "findings"
+    one = Worker(tmp_path / "work", findings, serve=doomed)
+    try:
+        one.ask(Chunk("lists", 0, 0, 8))
+        count, rest = one.answer()
+        assert (count.inputs, count.accepted, count.findings) == (4, 3, 1)
+        assert rest == Chunk("lists", 0, 4, 8)
+        one.ask(rest)
+        while not one.place.overdue:
+            time.sleep(0.05)
+        count, rest = one.stopped()
+        assert (count.inputs, count.accepted, count.findings) == (2, 1, 1)
+        assert rest == Chunk("lists", 0, 6, 8)
+        one.ask(rest)
+        assert one.answer()[1] is None
+    finally:
+        one.close()
+    kept = [json.loads(note.read_text()) for note in sorted(findings.glob("*/finding.json"))]
+    assert [(one["index"], one["kind"]) for one in kept] == [(3, "crash"), (5, "hang")]
+    assert kept[0]["text"] == "exit code 7"
+    assert (findings / "lists-0-3" / "case" / "a.txt").read_text() == "damaged"
+
+
+def test_a_finding_is_read_again(tmp_path: Path) -> None:
+    reader = READERS["annotation"]
+    good_files(reader, tmp_path / "files")
+    keep(
+        Finding("annotation", 0, 4, "clip.json", "error", "it was bad"),
+        tmp_path / "files",
+        tmp_path / "found",
+    )
+    ((finding, outcome, _),) = read_again(tmp_path / "found")
+    assert (finding.index, outcome) == (4, "accepted")
+
+
+def test_the_program_counts_every_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(
+            f"--inputs 60 --reader lists --reader annotation --seed 1 --findings {tmp_path / 'found'} "
+            f"--json {tmp_path / 'fuzz.json'}".split()
+        )
+    assert end.value.code == 0
+    figures = json.loads((tmp_path / "fuzz.json").read_text())["readers"]
+    assert {name: count["inputs"] for name, count in figures.items()} == {"lists": 40, "annotation": 20}
+    for count in figures.values():
+        assert count["accepted"] + count["refused"] == count["inputs"]
+        assert count["findings"] == 0
+    assert "lists" in capsys.readouterr().out
+    assert not (tmp_path / "found").exists()
+
+
+def test_an_unknown_reader_is_named() -> None:
+    with pytest.raises(LookupError, match="no reader 'list'; known are lists, "):
+        fuzz(chosen(["list"]), num_inputs=1, seed=0, num_workers=1, findings=Path("x"))
