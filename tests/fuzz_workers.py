@@ -7,7 +7,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from a2m2.bench.fuzz.place import Place
+from a2m2.bench.fuzzing.place import Place
 
 
 def doomed(connection: Connection, place: Place, work: Path, findings: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from a2m2.bench.fuzz import samples
-from a2m2.bench.fuzz.documents import damage_json, damage_json_lines, damage_table, damage_yaml
-from a2m2.bench.fuzz.raw import Mutator
+from a2m2.bench.fuzzing import samples
+from a2m2.bench.fuzzing.documents import damage_json, damage_json_lines, damage_table, damage_yaml
+from a2m2.bench.fuzzing.raw import Mutator
 from a2m2.config import load
 from a2m2.data import DigestCache, load_dataset
 from a2m2.data.annotations import read_annotation

@@ -27,9 +27,9 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from a2m2.bench.fuzz.place import Chunk, Count, Place
-from a2m2.bench.fuzz.readers import Reader, chosen
-from a2m2.bench.fuzz.worker import CASE, NOTE, Finding, judge, keep, serve
+from a2m2.bench.fuzzing.place import Chunk, Count, Place
+from a2m2.bench.fuzzing.readers import Reader, chosen
+from a2m2.bench.fuzzing.worker import CASE, NOTE, Finding, judge, keep, serve
 from a2m2.progress import show_progress
 
 _CHUNK = 500
@@ -195,8 +195,8 @@ def _row(name: str, count: Count) -> str:
     return f"{name:<20} {count.inputs:>9,} {count.accepted:>9,} {count.refused:>9,} {count.findings:>8,} {rate:>9,.0f}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 1 when something was found."""
     parser = argparse.ArgumentParser(
         prog="python -m a2m2.bench.fuzz",
         description=__doc__,
@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     if options.again is not None:
-        sys.exit(_again(options.again))
+        return _again(options.again)
     try:
         readers = chosen(options.reader)
     except LookupError as error:
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "readers": {name: asdict(count) for name, count in counts.items()},
         }
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if num_findings else 0)
+    return 1 if num_findings else 0
 
 
 def _again(findings: Path) -> int:
@@ -251,3 +251,7 @@ def _again(findings: Path) -> int:
         if text:
             print(text)
     return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

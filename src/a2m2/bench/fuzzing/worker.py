@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
-from a2m2.bench.fuzz.place import Chunk, Place
-from a2m2.bench.fuzz.readers import Reader, chosen, good_files, make_input
+from a2m2.bench.fuzzing.place import Chunk, Place
+from a2m2.bench.fuzzing.readers import Reader, chosen, good_files, make_input
 from a2m2.errors import A2M2Error
 
 Kind = Literal["error", "unnamed", "long", "memory", "slow", "crash", "hang"]

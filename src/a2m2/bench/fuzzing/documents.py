@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from a2m2.bench.fuzz.raw import damage
+from a2m2.bench.fuzzing.raw import damage
 
 _RAW = "\ue000raw{}\ue000"
 """Stands for text that no value has; a private letter marks it."""
