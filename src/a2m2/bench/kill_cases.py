@@ -261,7 +261,7 @@ def _studies() -> Iterator[Case]:
         "ablate",
         lambda place: ablate(place, "grid.yaml", "--workers", "1"),
         _read_study,
-        pieces=("out/cells/*/run.json",),
+        pieces=("out/cells/[!.]*/run.json",),
     )
     yield Case(
         "ablate, with trainings",
@@ -272,9 +272,9 @@ def _studies() -> Iterator[Case]:
 
 
 def _read_study(place: Place) -> None:
-    for cell in (place.out / "cells").glob("*"):
+    for cell in (place.out / "cells").glob("[!.]*"):
         _read_evaluation(cell)
-    for training in (place.out / "trained").glob("*"):
+    for training in (place.out / "trained").glob("[!.]*"):
         _read_training(training)
     if (place.out / "grid.yaml").is_file():
         read_grid(place.out / "grid.yaml")

@@ -80,51 +80,64 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def run(work: Work, *, folder: Path, log: Path, kill: Kill | None = None) -> Ended:
-    """Run ``work`` in a process group of its own and wait for its end.
+class Running:
+    """A run in a process group of its own.
 
     Args:
         work: what to run.
-        folder: operations below it are counted.
+        folder: operations below it are counted; its parent is the current folder of the run.
         log: takes what it prints.
         kill: when to kill it; None lets it end.
     """
-    reader, writer = os.pipe()
-    start = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _become(work, folder, log, writer, kill)
-    os.close(writer)
-    handle = os.pidfd_open(pid)
-    try:
-        struck = False
-        if kill is not None:
-            struck = _await_moment(kill, handle, reader) and _send(pid, kill)
-        stuck = not _ends(handle, _PATIENCE)
-        if stuck:
-            _send(pid, Kill(signal.SIGKILL, 0))
-            _ends(handle, _PATIENCE)
-        _, status = os.waitpid(pid, 0)
-        elapsed = time.monotonic() - start
-        survivors = not _gone(pid, _GRACE)
-        if survivors:
-            _send(pid, Kill(signal.SIGKILL, 0))
-            _gone(pid, _GRACE)
-        return Ended(os.waitstatus_to_exitcode(status), elapsed, _count(reader), struck, survivors, stuck)
-    finally:
-        os.close(handle)
-        os.close(reader)
+
+    def __init__(self, work: Work, *, folder: Path, log: Path, kill: Kill | None = None) -> None:
+        self._kill = kill
+        self._reader, writer = os.pipe()
+        self._start = time.monotonic()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._reader)
+            _become(work, folder, log, writer, kill)
+        os.close(writer)
+        self._handle = os.pidfd_open(self._pid)
+
+    def end(self) -> Ended:
+        """Kill it when it is time, and wait for its end."""
+        try:
+            struck = (
+                self._kill is not None and self._await_moment(self._kill) and _send(self._pid, self._kill)
+            )
+            stuck = not self._ends()
+            if stuck:
+                _send(self._pid, Kill(signal.SIGKILL, 0))
+                self._ends()
+            _, status = os.waitpid(self._pid, 0)
+            elapsed = time.monotonic() - self._start
+            survivors = not _gone(self._pid, _GRACE)
+            if survivors:
+                _send(self._pid, Kill(signal.SIGKILL, 0))
+                _gone(self._pid, _GRACE)
+            code = os.waitstatus_to_exitcode(status)
+            return Ended(code, elapsed, _count(self._reader), struck, survivors, stuck)
+        finally:
+            os.close(self._handle)
+            os.close(self._reader)
+
+    def _await_moment(self, kill: Kill) -> bool:
+        """Wait until the run shall be killed; False when it ended before."""
+        if kill.operation is not None:
+            ready, _, _ = select.select([self._handle, self._reader], [], [], _PATIENCE)
+            if self._handle in ready or not os.read(self._reader, 1):
+                return False
+        return not select.select([self._handle], [], [], kill.seconds)[0]
+
+    def _ends(self) -> bool:
+        return bool(select.select([self._handle], [], [], _PATIENCE)[0])
 
 
-def _await_moment(kill: Kill, handle: int, reader: int) -> bool:
-    """Wait until the run shall be killed; False when it ended before."""
-    if kill.operation is not None:
-        ready, _, _ = select.select([handle, reader], [], [], _PATIENCE)
-        if handle in ready or not os.read(reader, 1):
-            return False
-    ready, _, _ = select.select([handle], [], [], kill.seconds)
-    return not ready
+def run(work: Work, *, folder: Path, log: Path, kill: Kill | None = None) -> Ended:
+    """Run something to its end, or until it is killed; see :class:`Running`."""
+    return Running(work, folder=folder, log=log, kill=kill).end()
 
 
 def _send(pid: int, kill: Kill) -> bool:
@@ -136,10 +149,6 @@ def _send(pid: int, kill: Kill) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _ends(handle: int, seconds: float) -> bool:
-    return bool(select.select([handle], [], [], seconds)[0])
 
 
 def _gone(group: int, seconds: float) -> bool:

@@ -20,9 +20,10 @@ _MAX_BYTES = 1 << 30
 class Remembered:
     """A text for each video, in a file of lines that only grows.
 
-    A text is found again by the video's resolved path and a stamp of its size and time of change (for a folder
-    of frames, of all its frames), so a changed video is forgotten. Each entry is one write to the end of the
-    file, which lets processes share it without locks; a line that cannot be read is passed over.
+    A text is found again by the video's resolved path and a stamp of its size and times of change (for a folder
+    of frames, of all its frames), so a changed video is forgotten, even where a copy kept size and date. Each entry
+    is one write to the end of the file, which lets processes share it without locks; a line that cannot be read is
+    passed over.
 
     Args:
         path: the file; made with the first entry.
@@ -65,14 +66,17 @@ class Remembered:
 
 
 def stamp_of(path: Path) -> str:
-    """What changes when a video does: size and time of change; for frames a digest of those of all."""
+    """What changes when a video does: its size and times of change; for frames a digest of those of all.
+
+    The time of the last change of the file's entry counts too: tools that copy dates cannot set it.
+    """
     if not path.is_dir():
         status = stat_of(path)
-        return f"{status.st_size} {status.st_mtime_ns}"
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
     digest = hashlib.sha256()
     for frame in frame_files(path):
         status = stat_of(frame)
-        digest.update(repr((frame.name, status.st_size, status.st_mtime_ns)).encode())
+        digest.update(repr((frame.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)).encode())
     return digest.hexdigest()[:32]
 
 

@@ -47,7 +47,13 @@ class Fit:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Fit:
-        """Inverse of :meth:`to_tensors`."""
+        """Inverse of :meth:`to_tensors`.
+
+        Copied as torch lays them out itself: the last bits of a product depend on place and order in memory.
+        """
+        tensors = {
+            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+        }
         num_stages = sum(name.endswith(".basis") for name in tensors)
         reductions = tuple(
             Reduction(tensors[f"{stage}.mean"], tensors[f"{stage}.basis"], tensors[f"{stage}.eigenvalues"])
@@ -59,9 +65,11 @@ class Fit:
 def fit_clips(settings: M2Settings, clips: Clips, *, shrinkage: float = 0.0) -> Fit:
     """Principal components of each stage, then the plain mean of the descriptors over clips and candidates.
 
-    ``shrinkage`` is that of :func:`a2m2.nn.fit_reduction`.
+    The same bits come out as from a store. ``shrinkage`` is that of :func:`a2m2.nn.fit_reduction`.
     """
-    reductions = _fit_reductions(settings, clips, shrinkage)
+    reductions = Fit.from_tensors(
+        Fit(_fit_reductions(settings, clips, shrinkage), None).to_tensors()
+    ).reductions
     if not settings.center:
         return Fit(reductions, None)
     blocks = _blocks(settings, reductions)
