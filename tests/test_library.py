@@ -19,7 +19,7 @@ from a2m2.library import describing as describing_module
 from a2m2.library.checked_files import is_whole
 from a2m2.library.quantise import dequantise, quantise
 from a2m2.library.search import pair_means
-from a2m2.library.shards import open_shard, shard_files, write_shard
+from a2m2.library.shards import open_shard, rows_of, shard_files, write_shard
 from a2m2.library.sketch import fit_sketcher
 from a2m2.matching import A2Matcher
 from a2m2.matching.order import candidate_positions
@@ -154,7 +154,7 @@ def test_quantised_entries_are_off_by_half_a_step_at_most() -> None:
 
 def test_a_shard_gives_back_what_was_written(tmp_path: Path) -> None:
     given = random_descriptors(2, seed=1, blocks=(8, 4), dtype=torch.float32)
-    path = write_shard(tmp_path, 7, ["a", "b"], given)
+    path = write_shard(tmp_path, 7, ["a", "b"], [rows_of(given)])
     shard = open_shard(path)
     assert (path.name[:7], shard.digests, shard.blocks, len(shard)) == ("000007-", ("a", "b"), (8, 4), 2)
     torch.testing.assert_close(shard.values([1]), given.values[1:], atol=0.05, rtol=0)

@@ -88,6 +88,10 @@ class RankLostError(TrainingError):
     """One of the processes that share a training ended, or cannot be reached."""
 
 
+class EngineError(A2M2Error):
+    """A cluster that cannot be reached, or whose workers keep ending."""
+
+
 class OutputError(A2M2Error):
     """A place that cannot be written to, or a write that failed half-way."""
 

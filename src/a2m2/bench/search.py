@@ -43,7 +43,7 @@ from a2m2.library.eyes import read_eyes, write_eyes
 from a2m2.library.first_pass import first_pass_files, write_first_pass
 from a2m2.library.quantise import dequantise, quantise
 from a2m2.library.search import CANDIDATES, Library, open_library, pair_means
-from a2m2.library.shards import map_shard, shard_files, shard_number, write_shard
+from a2m2.library.shards import map_shard, rows_of, shard_files, shard_number, write_shard
 from a2m2.recognize.encoders import ClipEncoder, TrainedEncoder
 from a2m2.recognize.origin import DEFAULT_ORIGIN
 from a2m2.structures import Descriptors
@@ -99,7 +99,7 @@ def _write_block(folder: Path, simulator: Simulator, number: int) -> tuple[float
     start = time.process_time()
     drawn = simulator.block(number)
     middle = time.process_time()
-    write_shard(folder, number, [f"{number * BLOCK + row:032x}" for row in range(BLOCK)], drawn)
+    write_shard(folder, number, [f"{number * BLOCK + row:032x}" for row in range(BLOCK)], [rows_of(drawn)])
     return middle - start, time.process_time() - middle
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def index(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     cache: Cache = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Threads here, or workers of a Ray cluster (RAY_ADDRESS, or one made for this)."),
+    ] = "local",
     threads: Annotated[int, typer.Option(min=1, help="Clips worked on at the same time.")] = 2,
     dry_run: DryRun = False,
 ) -> None:
@@ -56,6 +60,8 @@ def index(
         a2m2 index my_videos --out my_index --weights runs/trained --threads 8
 
         a2m2 index my_videos --out my_index --backbone facebook/dinov2-small
+
+        a2m2 index my_videos --out my_index --engine ray --threads 64
 
         a2m2 index my_videos --out my_index --dry-run
     """
@@ -75,6 +81,7 @@ def index(
         fit_clips=fit_clips,
         shard_size=shard_size,
         num_threads=threads,
+        engine=engine,
     )
     place = default_cache() if cache is None else cache
     if dry_run:

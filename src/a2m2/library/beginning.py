@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from a2m2.data.store import FeatureStore
 from a2m2.errors import ConfigError, DataError, DecodeError
@@ -30,6 +31,7 @@ class IndexSettings:
         shard_size: contents a shard; the work that a kill can lose.
         smallest: contents up to which there is no first pass.
         num_threads: clips worked on at the same time; the index does not depend on it.
+        engine: what describes clips, threads of this process or workers of a Ray cluster; nor on this.
     """
 
     origin: Origin | None = None
@@ -39,6 +41,7 @@ class IndexSettings:
     shard_size: int = 128
     smallest: int = SMALLEST
     num_threads: int = 2
+    engine: Literal["local", "ray"] = "local"
 
 
 def describe_eyes(folder: Path, settings: IndexSettings, cache: Path) -> str:

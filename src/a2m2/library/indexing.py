@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from a2m2.library.catalogue import Catalogue, make_catalogue, read_catalogue, wr
 from a2m2.library.checked_files import is_whole
 from a2m2.library.collection import Collection, read_collection
 from a2m2.library.contents import Contents
-from a2m2.library.describing import describe_contents
+from a2m2.library.describing import Described, describe_here, write_shards
 from a2m2.library.eyes import FILE as EYES
 from a2m2.library.first_pass import first_pass_files, require_library, write_first_pass
+from a2m2.library.ray_engine import describe_on_ray
 from a2m2.library.shards import Shard, map_shard, shard_files
 from a2m2.library_records import BrokenClip, IndexRecord
 from a2m2.recognize.encoders import ClipEncoder
@@ -89,7 +91,9 @@ def index_collection(
     Raises:
         DataError: no clips, or none that can be described.
         WeightsError: an encoder that is not to be had.
-        ConfigError: an index that was begun with another encoder; or usearch is missing and the collection large.
+        ConfigError: an index that was begun with another encoder; usearch is missing and the collection large; or Ray
+            is missing and asked for.
+        EngineError: a cluster that cannot be reached, or whose workers keep ending.
         RecordError: a shard that cannot be read, or is of another version.
         OutputError: ``folder`` holds something else, cannot be written, or another process is indexing into it.
     """
@@ -117,15 +121,8 @@ def _renew(
     for path in damaged:
         path.unlink()
     todo = {digest: path for digest, path in contents.items() if digest not in described}
-    failures = describe_contents(
-        folder,
-        encoder,
-        todo,
-        digests=DigestCache(cache),
-        shard_size=settings.shard_size,
-        num_threads=settings.num_threads,
-        progress=progress,
-    )
+    results = _results(folder, encoder, todo, settings, cache)
+    failures = write_shards(folder, todo, results, shard_size=settings.shard_size, progress=progress)
     broken = _broken(collection, failures)
     clips = {name: digest for name, digest in collection.digests.items() if digest not in failures}
     if not clips:
@@ -145,6 +142,15 @@ def _renew(
         shard_bytes=shard_bytes,
         first_pass_bytes=first_pass_bytes / len(catalogue.contents),
     )
+
+
+def _results(
+    folder: Path, encoder: ClipEncoder, todo: dict[str, Path], settings: IndexSettings, cache: Path
+) -> Iterator[Described]:
+    """What each content shows, by the engine that the settings name."""
+    if settings.engine == "ray":
+        return describe_on_ray(folder, todo, cache=cache, num_workers=settings.num_threads)
+    return describe_here(encoder, todo, digests=DigestCache(cache), num_threads=settings.num_threads)
 
 
 def _read(place: Path, settings: IndexSettings, cache: Path, progress: Progress) -> Collection:

@@ -7,10 +7,11 @@ checksum of its bytes. What it holds depends on contents alone, not on where cli
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Float, Int8
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -56,12 +57,21 @@ class Shard:
         return f"Shard({self.path.name}: {len(self)} contents)"
 
 
-def write_shard(folder: Path, number: int, digests: Sequence[str], descriptors: Descriptors) -> Path:
-    """Write one shard, whole or not at all.
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Descriptors of contents as a shard holds them; the same bytes whether they come alone or together.
 
-    Raises:
-        OutputError: it cannot be written.
+    Attributes:
+        blocks: as in :class:`~a2m2.structures.Descriptors`.
+        tensors: codes, scales, spans and energy, see :class:`Shard`.
     """
+
+    blocks: tuple[int, ...]
+    tensors: Mapping[str, Tensor]
+
+
+def rows_of(descriptors: Descriptors) -> Rows:
+    """Descriptors, quantised."""
     codes, scales = quantise(descriptors.values, descriptors.blocks)
     tensors = {
         "codes": codes,
@@ -69,7 +79,17 @@ def write_shard(folder: Path, number: int, digests: Sequence[str], descriptors: 
         "spans": descriptors.spans.float(),
         "energy": descriptors.energy.float(),
     }
-    header = json.dumps({"digests": list(digests), "blocks": descriptors.blocks})
+    return Rows(tuple(descriptors.blocks), tensors)
+
+
+def write_shard(folder: Path, number: int, digests: Sequence[str], rows: Sequence[Rows]) -> Path:
+    """Write one shard, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    tensors = {name: torch.cat([part.tensors[name] for part in rows]) for name in rows[0].tensors}
+    header = json.dumps({"digests": list(digests), "blocks": rows[0].blocks})
     content = pack_tensors(tensors, {"header": header})
     return write_checked(folder / FOLDER, f"{number:06d}", ".safetensors", content)
 
