@@ -12,7 +12,7 @@ from a2m2.bench.costs import fit_exponent, main, measure
 from a2m2.bench.figures import read_figures
 
 COLLECTION = ("index", "search", "search-exhaustive")
-SMALL = {"episodes-shared": 60, "index": 40, "search": 120, "search-exhaustive": 40}
+SMALL = {"episodes-shared": 60, "index": 40, "search": 200, "search-exhaustive": 40}
 
 
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from a2m2.eval.runner import Contestant, run_episodes
 from a2m2.eval.sources import FixedSource
 from a2m2.library import open_library
 from a2m2.library.eyes import read_eyes, write_eyes
+from a2m2.library.search import CANDIDATES
 from a2m2.matching import A2Matcher, pair_cosines
 from a2m2.moments import DEFAULT_SCALES, candidate_windows
 from a2m2.networks import m2_block
@@ -119,7 +121,8 @@ class _Collections:
     """Simulated collections of several sizes, each drawn once; they are removed with the process."""
 
     def __init__(self) -> None:
-        self._root = tempfile.TemporaryDirectory()
+        self._root = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, self._root, ignore_errors=True)
         self._sizes: list[int] = []
         first = self._place(0)
         write_eyes(first, TrainedEncoder(load_network(DEFAULT_ORIGIN.name), DEFAULT_ORIGIN))
@@ -151,7 +154,7 @@ class _Collections:
         return place
 
     def index(self, size: int) -> Work:
-        """The work that makes catalogue and graph."""
+        """The work that makes catalogue and sketches."""
         folder = self.folder(size)
         return lambda: write_rest(folder, self.encoder, size)
 
@@ -159,11 +162,11 @@ class _Collections:
         """The work that compares queries with a collection."""
         self.index(size)()
         library = open_library(self.folder(size))
-        candidates = len(library) if exhaustive else 100
+        candidates = len(library) if exhaustive else CANDIDATES
         return lambda: [library.rank(query, candidates=candidates) for query in self.queries]
 
     def _place(self, size: int) -> Path:
-        place = Path(self._root.name) / f"{size}"
+        place = self._root / f"{size}"
         place.mkdir(exist_ok=True)
         return place
 
@@ -240,20 +243,20 @@ CURVES = (
     ),
     Curve(
         "index",
-        "clips of a collection, catalogue and graph",
-        doubled(512, 5),
+        "clips of a collection, catalogue and sketches",
+        doubled(1024, 4),
         lambda size: _collections().index(size),
-        "1 to 1.2",
-        "each clip enters a graph by a walk whose length grows like a logarithm, once the graph is larger than a walk",
+        "1 or less",
+        "each clip is sketched by itself; the sketcher is fitted on as many clips whatever the size",
         most_rounds=2,
     ),
     Curve(
         "search",
         "clips of a collection, two passes",
-        doubled(256, 5),
+        doubled(1024, 4),
         lambda size: _collections().search(size, exhaustive=False),
-        "0 to 0.2",
-        "the walk grows like a logarithm, and as many clips are compared exactly whatever the size",
+        "0 to 1",
+        "as many clips are compared exactly whatever the size; only the quick look at all summaries grows with it",
     ),
     Curve(
         "search-exhaustive",

@@ -1,0 +1,146 @@
+"""The page of performance figures, from the JSON files that measurements wrote into a folder.
+
+Examples::
+
+    a2m2 bench episodes --json figures/episodes.json
+    a2m2 bench costs --json figures/costs.json
+    a2m2 bench performance figures --into docs/performance.md
+
+A file is called by its program: ``NAME.json``. Programs without a file are named as not measured. Plots are written
+into a folder beside the page, which has its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from a2m2.bench.figures import Cell, FigureTable, format_cell, read_figures
+from a2m2.bench.line_plot import line_plot
+from a2m2.checks import output_file, write_text_atomic
+from a2m2.errors import DataError
+
+SECTIONS = {
+    "ot": "Transport",
+    "episodes": "Episodes",
+    "costs": "Cost against size",
+    "coarse": "Long videos: coarse to fine",
+    "search": "Search in collections",
+    "decode": "Decoding",
+    "kills": "Killed commands",
+    "fuzz": "Damaged inputs",
+}
+"""Programs that the page wants, in its order, with their headings; files of others follow."""
+
+_LEFT_OUT = ("settings", "machine", "versions", "tables", "seed", "config")
+_MOST_ROWS = 60
+_INTRODUCTION = """# Performance
+
+Measured by the programs of `a2m2 bench`; each section gives its command. This page is made from their JSON files:
+
+    a2m2 bench performance FOLDER --into docs/performance.md
+"""
+
+
+def write_page(folder: Path, into: Path) -> list[str]:
+    """Write the page and its plots; returns the programs that were not measured.
+
+    Raises:
+        DataError: no such folder, or no file in it.
+        RecordError: a file that cannot be read.
+        OutputError: the page cannot be written.
+    """
+    files = {path.stem: path for path in sorted(folder.glob("*.json"))}
+    if not files:
+        raise DataError(
+            f"{folder} holds no JSON files; measure with 'a2m2 bench NAME --json {folder}/NAME.json'"
+        )
+    output_file(into)
+    parts, missing = [_INTRODUCTION], []
+    for name in [*SECTIONS, *(name for name in files if name not in SECTIONS)]:
+        parts.append(f"## {SECTIONS.get(name, name.replace('_', ' ').capitalize())}\n")
+        if name in files:
+            parts += _section(name, files[name], into)
+        else:
+            missing.append(name)
+            parts.append(f"Not measured yet: `a2m2 bench {name} --json FOLDER/{name}.json`.\n")
+    write_text_atomic(into, "\n".join(parts).rstrip() + "\n")
+    return missing
+
+
+def _section(name: str, path: Path, into: Path) -> Iterator[str]:
+    tables, content = read_figures(path)
+    plain = not tables
+    if plain:
+        tables = [_plain_table(content)]
+    commands = list(dict.fromkeys(table.command for table in tables if table.command))
+    for line in commands:
+        yield f"    {line}\n"
+    machine = content.get("machine")
+    if isinstance(machine, Mapping):
+        yield f"On {machine.get('processor', 'an unknown processor')}, {machine.get('cores', '?')} cores.\n"
+    for number, table in enumerate(tables, 1):
+        if not plain:
+            yield f"### {table.title}\n"
+        if table.plot is not None:
+            picture = into.with_suffix("") / f"{name}-{number}.svg"
+            output_file(picture)
+            write_text_atomic(picture, _plot(table))
+            yield f"![{table.title}]({picture.parent.name}/{picture.name})\n"
+        yield f"{table.markdown()}\n"
+
+
+def _plot(table: FigureTable) -> str:
+    assert table.plot is not None
+    x, names = table.columns.index(table.plot["x"]), list(table.plot["y"])
+    series = []
+    for name in names:
+        y = table.columns.index(name)
+        points = [
+            (float(one), float(other))
+            for one, other in ((row[x], row[y]) for row in table.rows)
+            if isinstance(one, int | float) and isinstance(other, int | float)
+        ]
+        series.append((name, points))
+    return line_plot(table.columns[x], names[0] if len(names) == 1 else "", series)
+
+
+def _plain_table(content: Mapping[str, Any]) -> FigureTable:
+    """The numbers of a file without tables, each with the names that lead to it."""
+    rows = [(name, format_cell(value)) for name, value in _numbers(content, "") if name]
+    note = "" if len(rows) <= _MOST_ROWS else f"And {len(rows) - _MOST_ROWS} more figures in the file."
+    return FigureTable("Figures", ("figure", "value"), tuple(rows[:_MOST_ROWS]), note=note)
+
+
+def _numbers(value: Any, name: str) -> Iterator[tuple[str, Cell]]:
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            if name or key not in _LEFT_OUT:
+                yield from _numbers(entry, f"{name}, {key}" if name else str(key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value, 1):
+            yield from _numbers(entry, f"{name} {index}")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, value
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m a2m2.bench.performance",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="folder with NAME.json of each program")
+    parser.add_argument(
+        "--into", type=Path, default=Path("docs/performance.md"), help="Markdown file to write"
+    )
+    options = parser.parse_args(arguments)
+    missing = write_page(options.folder, options.into)
+    print(f"{options.into} written" + (f"; not measured: {', '.join(missing)}" if missing else ""))
+
+
+if __name__ == "__main__":
+    main()
