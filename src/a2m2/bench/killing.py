@@ -59,6 +59,7 @@ class Ended:
     """How a run ended.
 
     Attributes:
+        group: of its processes.
         status: exit status, or minus the signal.
         seconds: that it took.
         operations: file operations below the folder; 0 when it was killed.
@@ -67,6 +68,7 @@ class Ended:
         stuck: whether it had to be ended because it did not end by itself.
     """
 
+    group: int
     status: int
     seconds: float
     operations: int
@@ -118,7 +120,7 @@ class Running:
                 _send(self._pid, Kill(signal.SIGKILL, 0))
                 _gone(self._pid, _GRACE)
             code = os.waitstatus_to_exitcode(status)
-            return Ended(code, elapsed, _count(self._reader), struck, survivors, stuck)
+            return Ended(self._pid, code, elapsed, _count(self._reader), struck, survivors, stuck)
         finally:
             os.close(self._handle)
             os.close(self._reader)
