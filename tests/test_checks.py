@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.checks import atomic_path, output_file, output_folder, write_text_atomic
+from a2m2.checks import alone_in, atomic_path, exchange, output_file, output_folder, write_text_atomic
 from a2m2.errors import OutputError
 
 
@@ -196,3 +197,77 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_what_a_killed_process_left_is_used_again(tmp_path: Path) -> None:
+    """Nothing piles up: the temporary name belongs to the target, and is free once its process is gone."""
+    code = (
+        "import os, signal, sys; from a2m2.checks import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half' * 1000)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "summary.json"
+    target.write_text("old")
+    for _ in range(2):
+        command = [sys.executable, "-B", "-c", code, str(target)]
+        assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+        assert target.read_text() == "old"
+        assert len(list(tmp_path.iterdir())) == 2
+    write_text_atomic(target, "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("summary.json", "new")]
+
+
+def test_two_writers_of_one_file_have_places_of_their_own(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a.txt") as one:
+        one.write_text("one")
+        with atomic_path(tmp_path / "a.txt") as other:
+            assert other != one
+            other.write_text("other")
+        assert (tmp_path / "a.txt").read_text() == "other"
+    assert (tmp_path / "a.txt").read_text() == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_writing_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that knows none: names are drawn, and two writers do not meet."""
+
+    def unsupported(place: int, operation: int) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr("a2m2.locks.fcntl.flock", unsupported)
+    with atomic_path(tmp_path / "a.txt") as one, atomic_path(tmp_path / "a.txt") as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a.txt").read_text() == "one"
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass
+
+
+def test_one_process_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a2m2.checks._PATIENCE", 0.1)
+    expected = (
+        f"^another process is writing into {re.escape(str(tmp_path))}; wait until it has ended, or give"
+    )
+    with alone_in(tmp_path), pytest.raises(OutputError, match=expected), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        code = (
+            "import sys; from pathlib import Path; from a2m2.locks import try_lock\n"
+            "print(try_lock(Path(sys.argv[1])))"
+        )
+        command = [sys.executable, "-B", "-c", code, str(tmp_path)]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot")
+def test_folders_change_places_at_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    assert exchange(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a" / "file").read_text() == "b"
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "a", tmp_path / "c")

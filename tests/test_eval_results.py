@@ -57,3 +57,30 @@ def test_foreign_folders_and_files_are_refused(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "folder" / "thesis.tex").read_text() == "mine"
+
+
+def test_folders_that_cannot_be_exchanged_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on systems without such a call: a kill between the two steps is mended by the next run."""
+    monkeypatch.setattr("a2m2.eval.results.exchange", lambda one, other: False)
+    out = tmp_path / "run"
+    for text in ("first", "second"):
+        with results_folder(out) as folder:
+            (folder / "run.json").write_text(text)
+    assert (out / "run.json").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    out.rename(tmp_path / ".run.new-0.old")
+    with pytest.raises(ValueError, match="stop"), results_folder(out):
+        raise ValueError("stop")
+    assert (out / "run.json").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_killed_run_left_is_not_in_the_results(tmp_path: Path) -> None:
+    left = tmp_path / ".run.new-0"
+    (left / "evidence").mkdir(parents=True)
+    (left / "half.json").write_text("half")
+    with results_folder(tmp_path / "run") as folder:
+        assert folder == left
+        (folder / "run.json").write_text("whole")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

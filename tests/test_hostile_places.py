@@ -285,7 +285,6 @@ def test_two_processes_at_once(data: Path, tmp_path: Path) -> None:
     commands = {
         "one cache": ["{place}/tested-{run}" if word == "{place}/tested" else word for word in evaluate],
         "one results folder": evaluate,
-        "one recogniser": words("actions.a2m2", data, place, first=True),
         "one index": words("index", data, place, first=False),
         "one training": [*words("trained", data, place, first=True), "--resume"],
     }

@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 
 _OPERATIONS = frozenset({"os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.truncate"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-_PATIENCE = 120.0
-"""Seconds for a run to end by itself."""
+_PATIENCE = 400.0
+"""Seconds for a run to end by itself; the first may have to compile the transport solver."""
 _GRACE = 15.0
 """Seconds for helpers to end after their main process did."""
 _SUBREAPER = 36

@@ -105,7 +105,7 @@ class Killer:
             log = self._renew()
             ended = run(self.case.work(self.place), folder=self.place.work, log=log)
             if ended.status:
-                raise RecordError(f"{self.case.name} fails undisturbed; see {log}")
+                raise RecordError(f"{self.case.name} fails undisturbed, status {ended.status}; see {log}")
             self.case.read(self.place)
             found.append(content_of(self.place.work))
         different = differences(found[0], found[1])
