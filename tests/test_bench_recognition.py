@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from a2m2.bench.figures import read_figures
 from a2m2.bench.recognition import Outcome, draw_task, main, summarise
 from tiny_clips import make_dataset
 
@@ -42,7 +43,26 @@ def test_figures_by_hand() -> None:
 
 def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_dataset(tmp_path / "c", splits={"": ["right", "left", "down", "up"]}, clips_per_class=3)
-    main([str(root), "--way", "2", "--shot", "1", "--query", "2", "--tasks", "3", "--cache", str(tmp_path)])
+    main(
+        [
+            str(root),
+            "--way",
+            "2",
+            "--shot",
+            "1",
+            "--query",
+            "2",
+            "--tasks",
+            "3",
+            "--cache",
+            str(tmp_path),
+            "--json",
+            str(tmp_path / "figures.json"),
+        ]
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| shots | accuracy % |")
     assert lines[2].startswith("| 1 | ")
+    (figures,), _ = read_figures(tmp_path / "figures.json")
+    assert figures.columns[:2] == ("shots", "accuracy %")
+    assert len(figures.rows) == 1

@@ -55,7 +55,8 @@ def test_casts_are_of_the_split_and_disjoint() -> None:
 def test_the_table_gives_an_interval_over_recordings() -> None:
     none = {"boundary": 0, "confused": 1, "unknown let in": 0, "background": 0}
     half, whole = Score(1, 2, 2, none), Score(2, 2, 2, none)  # type: ignore[arg-type]
-    row = table({"sets": [{0.5: half, 0.3: whole}, {0.5: whole, 0.3: whole}]}).splitlines()[2]
+    figures = table({"sets": [{0.5: half, 0.3: whole}, {0.5: whole, 0.3: whole}]})
+    row = figures.markdown().splitlines()[2]
     # Two recordings: Student's 12.706 times 0.3536 / sqrt 2.
     assert row.startswith("| sets | 2 | 75.0 ± 317.7 | 100.0 ± 0.0 |")
     assert row.endswith("| 0 | 2 | 0 | 0 | 3 | 4 |")

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from a2m2.bench.figures import FigureTable, command, write_figures
 from a2m2.data import default_cache, load_dataset
 from a2m2.eval.calibration import area_under_roc, expected_calibration_error
 from a2m2.progress import Progress, show_progress
@@ -132,20 +133,36 @@ def summarise(shot: int, outcomes: Sequence[Outcome]) -> Row:
     )
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Markdown."""
-    lines = [
-        "| shots | accuracy % | known against unknown, AUROC | known refused % | unknown let in % | calibration error "
-        "| best threshold | best sharpness |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row.shot} | {100 * row.accuracy:.1f} | {row.auroc:.3f} | {100 * row.refused:.0f} | "
-        f"{100 * row.let_in:.0f} | {row.calibration_error:.3f} | {row.best_threshold:.2f} | "
-        f"{row.best_sharpness:.1f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+def table(rows: Sequence[Row], *, title: str = "", note: str = "") -> FigureTable:
+    """A row a number of shots."""
+    return FigureTable(
+        title=title,
+        columns=(
+            "shots",
+            "accuracy %",
+            "known against unknown, AUROC",
+            "known refused %",
+            "unknown let in %",
+            "calibration error",
+            "best threshold",
+            "best sharpness",
+        ),
+        rows=tuple(
+            (
+                str(row.shot),
+                f"{100 * row.accuracy:.1f}",
+                f"{row.auroc:.3f}",
+                f"{100 * row.refused:.0f}",
+                f"{100 * row.let_in:.0f}",
+                f"{row.calibration_error:.3f}",
+                f"{row.best_threshold:.2f}",
+                f"{row.best_sharpness:.1f}",
+            )
+            for row in rows
+        ),
+        note=note,
+        command=command("recognition"),
+    )
 
 
 def _scores(enrolled: Enrolled, source: Source, digests: Sequence[str]) -> Float[np.ndarray, "clip class"]:
@@ -171,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--query", type=int, default=3, help="clips to ask for of each class")
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
     videos = load_dataset(options.data, splits=options.split or ()).videos
     labels = [video.class_name for video in videos]
@@ -184,7 +202,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             summarise(shot, _outcomes(quiet, source, clips, labels, shot, options, progress))
             for shot in options.shot or (1, 3, 5)
         ]
-    print(table(rows))
+    figures = table(
+        rows,
+        title=f"Recognisers of {options.way} classes of {Path(options.data).name}",
+        note=f"Means over {options.tasks} tasks, {options.query} clips asked for of each class.",
+    )
+    print(figures.markdown())
+    write_figures(options.json, [figures])
 
 
 def _outcomes(

@@ -9,7 +9,6 @@ process; recognising in a process that has started, each clip once. Times are th
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from a2m2.bench.figures import FigureTable, command, write_figures
 from a2m2.recognize import Recognizer
 from a2m2.recognize.clips import sample_clip
 from a2m2.synth import SynthConfig, draw_classes, make_clip
@@ -115,11 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         times = measure(
             Path(folder), way=options.way, shot=options.shot, queries=options.queries, arguments=options.enrol
         )
-    print(f"{options.way} classes x {options.shot} clips, {WIDTH}x{HEIGHT}, {SECONDS:g} s")
-    for name, value in times.items():
-        print(f"{name:>20}: {value:.3f}" + ("" if name.startswith("share") else " s"))
-    if options.json is not None:
-        options.json.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
+    table = FigureTable(
+        title=f"Enrolling {options.way} classes of {options.shot} clips and recognising",
+        columns=("step", "s"),
+        rows=tuple(times.items()),
+        note=f"Clips of {WIDTH}×{HEIGHT}, {SECONDS:g} s. The last row is a share.",
+        command=command("recognizer_speed"),
+    )
+    print(table.text())
+    write_figures(options.json, [table])
 
 
 if __name__ == "__main__":

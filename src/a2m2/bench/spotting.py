@@ -24,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 
+from a2m2.bench.figures import Cell, FigureTable, command, write_figures
 from a2m2.bench.spotting_speed import measure_speed
 from a2m2.eval.repeats import over_repeats
 from a2m2.progress import Progress, show_progress
@@ -151,14 +152,9 @@ def run_recording(
     }
 
 
-def table(scores: dict[str, list[dict[float, Score]]]) -> str:
-    """Markdown: a row a stratum; ± is the 95 % interval over recordings."""
-    lines = [
-        "| stratum | recordings | F1 at 0.5 % | F1 at 0.3 % | precision % | recall % | "
-        + " | ".join(MISTAKES)
-        + " | right | actions |",
-        "|" + "---|" * (8 + len(MISTAKES)),
-    ]
+def table(scores: dict[str, list[dict[float, Score]]]) -> FigureTable:
+    """A row a stratum; ± is the 95 % interval over recordings."""
+    rows: list[tuple[Cell, ...]] = []
     for name, recordings in scores.items():
         half = [by_overlap[0.5] for by_overlap in recordings]
         loose = [by_overlap[0.3] for by_overlap in recordings]
@@ -173,8 +169,14 @@ def table(scores: dict[str, list[dict[float, Score]]]) -> str:
             str(sum(score.right for score in half)),
             str(sum(score.wanted for score in half)),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(tuple(cells))
+    shares = ("F1 at 0.5 %", "F1 at 0.3 %", "precision %", "recall %")
+    return FigureTable(
+        title="Actions found in long recordings",
+        columns=("stratum", "recordings", *shares, *MISTAKES, "right", "actions"),
+        rows=tuple(rows),
+        command=command("spotting"),
+    )
 
 
 def _figure(shares: Sequence[float]) -> str:
@@ -223,13 +225,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first recording")
     parser.add_argument("--seconds", type=float, default=300.0, help="length of a recording")
     parser.add_argument("--speed", action="store_true", help="measure speed and memory instead")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
     if options.speed:
-        print(measure_speed(weights=options.weights, backbone=options.backbone, seconds=options.seconds))
-        return
-    with show_progress() as progress:
-        scores = run(options, progress)
-    print(table(scores))
+        figures = measure_speed(weights=options.weights, backbone=options.backbone, seconds=options.seconds)
+    else:
+        with show_progress() as progress:
+            figures = table(run(options, progress))
+    print(figures.markdown())
+    write_figures(options.json, [figures])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
+from a2m2.bench.figures import FigureTable, command
 from a2m2.recognize import Recognizer
 from a2m2.spotting import spot
 from a2m2.synth import SynthConfig, draw_classes
@@ -27,8 +28,8 @@ _RENDERED_SECONDS = 20.0
 _CLASSES, _CLIPS = 5, 3
 
 
-def measure_speed(*, weights: str | None, backbone: str | None, seconds: float) -> str:
-    """A line of Markdown: times real time, share of decoding, highest memory of the process that searched.
+def measure_speed(*, weights: str | None, backbone: str | None, seconds: float) -> FigureTable:
+    """Times real time, share of decoding, highest memory of the process that searched.
 
     Twenty seconds are painted and repeated to the length asked for.
     """
@@ -42,13 +43,27 @@ def measure_speed(*, weights: str | None, backbone: str | None, seconds: float) 
         context = multiprocessing.get_context("spawn")
         with context.Pool(1) as pool:
             length, windows, searching, peak = pool.apply(_search, (str(actions), str(video)))
-    return "\n".join(
-        (
-            "| video | windows | searched in s | x real time | share of decoding | highest memory MiB |",
-            "|---|---|---|---|---|---|",
-            f"| {WIDTH}×{HEIGHT}, {length:.0f} s | {windows} | {searching:.1f} | {length / searching:.1f} | "
-            f"{100 * decoding / searching:.0f} % | {peak:.0f} |",
-        )
+    return FigureTable(
+        title="Searching a recording",
+        columns=(
+            "video",
+            "windows",
+            "searched in s",
+            "x real time",
+            "share of decoding %",
+            "highest memory MiB",
+        ),
+        rows=(
+            (
+                f"{WIDTH}×{HEIGHT}, {length:.0f} s",
+                windows,
+                f"{searching:.1f}",
+                f"{length / searching:.1f}",
+                f"{100 * decoding / searching:.0f}",
+                f"{peak:.0f}",
+            ),
+        ),
+        command=command("spotting"),
     )
 
 

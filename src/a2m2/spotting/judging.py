@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-SPREADS = 1.6
+SPREADS = 1.7
 """Spreads above the middle from which a window stands out; chosen on classes of the split val."""
 SURE = 0.75
 """Share of the left-out clips that score lower than a window that needs not stand out; chosen likewise."""
@@ -53,7 +53,7 @@ def judge(
     The rank of a window for a class is the mean over the class's clips of (score − median) / mean absolute deviation,
     both over all windows of the recording. A window counts
 
-    * when its best rank lies 1.6 spreads (of 1.2533 mean absolute deviations) above the median of all best ranks, and
+    * when its best rank lies 1.7 spreads (of 1.2533 mean absolute deviations) above the median of all best ranks, and
       its score is not below the recogniser's threshold; or
     * when it scores higher than three of four enrolled clips that were left out: a recording of nothing but enrolled
       actions must not hide them all.
