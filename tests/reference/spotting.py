@@ -60,7 +60,7 @@ def slow_counts(
     for window in range(num_windows):
         label = int(np.argmax(ranks[window]))
         score = scores[window, label]
-        stands_out = best[window] >= middle + 1.6 * spread and score >= calibrated
+        stands_out = best[window] >= middle + 1.7 * spread and score >= calibrated
         sure = bool(known) and score >= max(calibrated, float(np.quantile(known, 0.75)))
         counts.append(bool(stands_out or sure))
     return ranks, counts
