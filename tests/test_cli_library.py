@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,3 +72,51 @@ def test_mistakes_are_one_line(
     assert f"is no index of clips: no library.safetensors; did you mean {videos}?" in error_line(capsys)
     assert call(monkeypatch, "search", videos, "--like", videos / "left.mp4", "--csv", "--json") == 1
     assert "--json and --csv exclude each other" in error_line(capsys)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_process_that_is_killed_goes_on_with_what_it_wrote(videos: Path, tmp_path: Path) -> None:
+    """Then clips come and go: only what is new is described."""
+    for seed, name in enumerate(("right", "up", "still", "down_right", "left", "right")):
+        write_clip(videos / f"{seed}.mp4", moving_square(name, 10 + seed))
+
+    def command(out: Path) -> list[str]:
+        few = ("--fit-clips", "4", "--shard-size", "1", "--threads", "1", "--json")
+        return [sys.executable, "-m", "a2m2", "index", str(videos), "--out", str(out), *EYES, *few]
+
+    def indexed(out: Path) -> dict[str, object]:
+        run = subprocess.run(command(out), check=True, capture_output=True, timeout=300)
+        record: dict[str, object] = json.loads(run.stdout)
+        return record
+
+    def files(out: Path) -> dict[str, bytes]:
+        paths = [path for path in out.rglob("*") if path.is_file() and path.name[0] != "."]
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+
+    def kill_within(out: Path) -> int:
+        """Kill it at its first shard; returns how many there are."""
+        process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 200
+        while not list((out / "shards").glob("0*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        return len(list((out / "shards").glob("0*")))
+
+    whole = tmp_path / "whole"
+    assert indexed(whole)["described"] == 8
+    # On a busy machine the kill may come when all is done.
+    tries = (
+        (tmp_path / f"killed {number}", kill_within(tmp_path / f"killed {number}")) for number in range(5)
+    )
+    killed, written = next(one for one in tries if not (one[0] / "catalogue.safetensors").exists())
+    assert indexed(killed)["kept"] == written
+    assert files(killed) == files(whole)
+
+    write_clip(videos / "new.mp4", moving_square("up", 30))
+    (videos / "0.mp4").unlink()
+    record = indexed(killed)
+    assert [record[key] for key in ("described", "kept", "forgotten")] == [1, 7, 1]
+    assert len(list((killed / "shards").glob("0*"))) == 8

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from a2m2.errors import RecordError
 from a2m2.eval.describe import scales_of
 from a2m2.library.catalogue import Catalogue
-from a2m2.library.shards import CURE, FOLDER, Shard, open_shard
+from a2m2.library.shards import CURE, FOLDER, Shard, map_shard
 from a2m2.moments import candidate_windows
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.structures import Descriptors
@@ -20,7 +20,7 @@ from a2m2.structures import Descriptors
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Contents:
-    """What the shards of an index hold. A shard is checked and mapped when it is first needed.
+    """What the shards of an index hold. A shard is mapped, and a content checked, when it is first needed.
 
     Attributes:
         folder: of the index.
@@ -32,6 +32,7 @@ class Contents:
     encoder: ClipEncoder
     catalogue: Catalogue
     _opened: dict[int, Shard] = field(default_factory=dict)
+    _checked: dict[int, set[int]] = field(default_factory=dict)
 
     def descriptors(self, rows: Int[np.ndarray, "content"]) -> Descriptors:
         """Descriptors of ascending rows, one or more.
@@ -44,6 +45,11 @@ class Contents:
             number, place = self.catalogue.place_of(row)
             wanted.setdefault(number, []).append(place)
         shards = {number: self._shard(number) for number in wanted}
+        for number, places in wanted.items():
+            checked = self._checked.setdefault(number, set())
+            new = [place for place in places if place not in checked]
+            shards[number].check(new)
+            checked.update(new)
         windows, scale = candidate_windows(self.encoder.video.num_frames, scales_of(self.encoder.settings.m2))
         return Descriptors(
             values=torch.cat([shards[number].values(places) for number, places in wanted.items()]),
@@ -67,7 +73,10 @@ class Contents:
     def _shard(self, number: int) -> Shard:
         if number not in self._opened:
             name, count = self.catalogue.shards[number]
-            shard = open_shard(self.folder / FOLDER / name)
+            path = self.folder / FOLDER / name
+            if not path.is_file():
+                raise RecordError(f"{path} is missing; {CURE}")
+            shard = map_shard(path)
             if len(shard) != count:
                 raise RecordError(f"{shard.path} holds {len(shard)} contents, expected {count}; {CURE}")
             self._opened[number] = shard

@@ -1,18 +1,20 @@
 """Shards: descriptors of a few contents in one file, memory-mapped when they are read.
 
 A shard is a safetensors file that appears whole and never changes. Its name, ``NUMBER-CRC.safetensors``, holds the
-checksum of its bytes. What it holds depends on contents alone, not on where clips lie or what they are called.
+checksum of its bytes. What it holds depends on contents alone, not on where clips lie or what they are called. Each
+content has a checksum of its own, too: a search reads a few contents from each of many shards.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int, Int8
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -35,6 +37,7 @@ class Shard:
         digests: content digest of each.
         blocks, spans, energy: as in :class:`~a2m2.structures.Descriptors`.
         codes, scales: its values, see :mod:`a2m2.library.quantise`.
+        checks: CRC-32 of each content's digest and of what is held of it.
     """
 
     path: Path
@@ -44,9 +47,21 @@ class Shard:
     scales: Float[Tensor, "clip node block"]
     spans: Float[Tensor, "clip node 2"]
     energy: Float[Tensor, "clip time"]
+    checks: Int[Tensor, "clip"]
 
     def __len__(self) -> int:
         return len(self.digests)
+
+    def check(self, places: Sequence[int]) -> None:
+        """Refuse contents that are not what was written.
+
+        Raises:
+            RecordError: one of them is not.
+        """
+        parts = {"codes": self.codes, "scales": self.scales, "spans": self.spans, "energy": self.energy}
+        for place in places:
+            if _check(self.digests[place], parts, place) != int(self.checks[place]):
+                raise RecordError(f"{self.path} is damaged: a content is not what was written; {CURE}")
 
     def values(self, places: Sequence[int]) -> Float[Tensor, "clip node dim"]:
         """Candidates of some of its contents, in float32."""
@@ -89,9 +104,18 @@ def write_shard(folder: Path, number: int, digests: Sequence[str], rows: Sequenc
         OutputError: it cannot be written.
     """
     tensors = {name: torch.cat([part.tensors[name] for part in rows]) for name in rows[0].tensors}
+    checks = [_check(digest, tensors, place) for place, digest in enumerate(digests)]
+    tensors["checks"] = torch.tensor(checks, dtype=torch.int64)
     header = json.dumps({"digests": list(digests), "blocks": rows[0].blocks})
     content = pack_tensors(tensors, {"header": header})
     return write_checked(folder / FOLDER, f"{number:06d}", ".safetensors", content)
+
+
+def _check(digest: str, parts: Mapping[str, Tensor], place: int) -> int:
+    value = zlib.crc32(digest.encode())
+    for name in ("codes", "scales", "spans", "energy"):
+        value = zlib.crc32(parts[name][place].contiguous().numpy().data, value)
+    return value
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -105,7 +129,7 @@ def shard_number(path: Path) -> int:
 
 
 def open_shard(path: Path) -> Shard:
-    """A shard, checked and mapped.
+    """A shard, checked whole and mapped.
 
     Raises:
         RecordError: missing, damaged or of another version.
@@ -115,7 +139,7 @@ def open_shard(path: Path) -> Shard:
 
 
 def map_shard(path: Path) -> Shard:
-    """A shard that was checked already.
+    """A shard of which nothing is checked.
 
     Raises:
         RecordError: it is of another version.
