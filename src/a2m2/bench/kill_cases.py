@@ -200,8 +200,8 @@ def _libraries() -> Iterator[Case]:
             "3",
         ]
 
-    def with_graph(place: Place) -> Work:
-        """The command makes a graph for large collections only."""
+    def with_sketches(place: Place) -> Work:
+        """The command makes sketches for large collections only."""
         origin = check_origin(None, _SEE[1])
         settings = IndexSettings(origin=origin, num_frames=4, size=32, fit_clips=6, shard_size=3, smallest=5)
         clips = place.inputs / "clips"
@@ -209,7 +209,7 @@ def _libraries() -> Iterator[Case]:
 
     shards = ("out/shards/*.safetensors",)
     yield Case("index", index, _read_library, pieces=shards)
-    yield Case("index, with a graph", with_graph, _read_library, pieces=shards)
+    yield Case("index, with sketches", with_sketches, _read_library, pieces=shards)
     yield Case(
         "index, renewed",
         index,

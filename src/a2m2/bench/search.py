@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from a2m2.bench.figures import FigureTable, command, write_figures
 from a2m2.bench.simulated_library import (
     BLOCK,
     CLIPS,
@@ -52,6 +52,17 @@ from a2m2.weights import load_network, read_tensors, write_tensors
 TOP = 10
 _RENDERED = "rendered.safetensors"
 _FIELDS = ("values", "spans", "energy", "windows", "scale")
+_CURVE = (
+    "open s",
+    "first search ms",
+    "search ms",
+    "of it first pass ms",
+    "peak MiB",
+    "making the first pass s",
+    "catalogue s",
+    "first pass bytes a clip",
+    "shard bytes a clip",
+)
 
 
 def simulator_in(folder: Path, encoder: ClipEncoder, *, actions: int, seed: int) -> Simulator:
@@ -137,8 +148,8 @@ def write_rest(folder: Path, encoder: ClipEncoder, size: int, *, jobs: int = 1) 
         if path.name not in names:
             path.unlink()
     return {
-        "catalogue seconds": middle - start + end - sketched,
-        "first pass seconds": sketched - middle,
+        "catalogue s": middle - start + end - sketched,
+        "making the first pass s": sketched - middle,
         "directions bytes": directions,
         "first pass bytes a clip": (summaries + sketches) / size,
         "of them summary": summaries / size,
@@ -169,12 +180,14 @@ def compare(library: Library, queries: Sequence[Descriptors], *, candidates: int
         _tell("exhaustive queries", number, len(queries))
     recall = np.array(found)
     return {
+        "clips": len(library),
+        "queries": len(queries),
+        "compared exactly": candidates,
         "recall@10": float(recall.mean()),
-        "recall@10 interval": float(1.96 * recall.std() / len(recall) ** 0.5),
+        "±": float(1.96 * recall.std() / len(recall) ** 0.5),
         "exhaustive, CPU ms": 1e3 * float(np.median(whole)),
         "both passes, CPU ms": 1e3 * float(np.median(short)),
-        "share of the cost": float(np.sum(short) / np.sum(whole)),
-        "share compared": candidates / len(library),
+        "share of the cost %": 100 * float(np.sum(short) / np.sum(whole)),
     }
 
 
@@ -196,9 +209,9 @@ def search_alone(folder: str, queries: Sequence[Descriptors], candidates: int) -
         whole.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "open seconds": opened - start,
-        "first query ms": 1e3 * (first - opened),
-        "query ms": 1e3 * float(np.median(whole)),
+        "open s": opened - start,
+        "first search ms": 1e3 * (first - opened),
+        "search ms": 1e3 * float(np.median(whole)),
         "of it first pass ms": 1e3 * float(np.median(named)),
         "peak MiB": peak / (2**20 if sys.platform == "darwin" else 2**10),
     }
@@ -259,25 +272,64 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = read_eyes(folder)
     simulator = simulator_in(folder, encoder, actions=options.actions, seed=options.seed)
     queries = queries_of(simulator, options.queries)
-    figures: dict[str, Any] = {
-        "settings": {**vars(options), "out": None, "json": None},
-        "share ρ": simulator.share,
-    }
+    figures: dict[str, Any] = {"share": simulator.share}
+    curve: dict[int, dict[str, float]] = {}
     for size in sorted({*options.sizes, options.exhaustive}):
         written = write_shards(folder, simulator, size, jobs=options.jobs)
-        row = {**written, **write_rest(folder, encoder, size, jobs=options.jobs)}
+        curve[size] = {**written, **write_rest(folder, encoder, size, jobs=options.jobs)}
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            row |= pool.apply(search_alone, (str(folder), queries, options.candidates))
+            curve[size] |= pool.apply(search_alone, (str(folder), queries, options.candidates))
         if size == options.exhaustive:
             library = open_library(folder)
             figures["likeness"] = likeness(library, simulator)
-            figures["error of quantised scores"] = quantisation(library, simulator)
+            figures["quantisation"] = quantisation(library, simulator)
             compared = queries[: options.exhaustive_queries]
-            figures["against exhaustive"] = compare(library, compared, candidates=options.candidates)
-        figures[f"{size} clips"] = row
-        if options.json is not None:
-            options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
-    _print(figures)
+            figures["compared"] = compare(library, compared, candidates=options.candidates)
+        # Written after every size: the last ones take long.
+        tables = search_tables(figures, curve, command("search", arguments))
+        write_figures(options.json, tables, curve=curve, **figures)
+    for table in tables:
+        print(f"\n{table.text()}")
+
+
+def search_tables(
+    figures: Mapping[str, Any], curve: Mapping[int, Mapping[str, float]], measured_by: str
+) -> list[FigureTable]:
+    """What was measured: recall and cost, times and bytes by size, and how like rendered clips the simulated are."""
+    tables = []
+    if "compared" in figures:
+        compared = figures["compared"]
+        note = (
+            "Interval: 95 % over queries. CPU times of one thread, medians. A byte an entry changes a score by "
+            f"{figures['quantisation']['largest']:.4f} τ at most, {figures['quantisation']['mean']:.5f} τ on average."
+        )
+        tables.append(
+            FigureTable(
+                "Searching against comparing every clip", tuple(compared), (tuple(compared.values()),), note
+            )
+        )
+    rows = [(size, *(float(row[name]) for name in _CURVE)) for size, row in curve.items()]
+    drawn = [row for row in curve.values() if "seconds of both" in row]
+    notes = [
+        f"Drawn: {row['clips drawn']:,.0f} clips in {row['seconds of both']:,.0f} s "
+        f"({row['drawing, CPU ms a clip']:.2f} + {row['writing a shard, CPU ms a clip']:.2f} CPU ms a clip)."
+        for row in drawn
+    ]
+    if len(curve) > 2:
+        times = [row["search ms"] for row in curve.values()]
+        slope, fixed = np.polyfit(list(curve), times, 1)
+        notes.append(
+            f"A line through the times of a search: {fixed:.0f} ms and {1e6 * slope:.0f} ms a million clips."
+        )
+    plot = {"x": "clips", "y": ["search ms", "of it first pass ms"]}
+    title = "A search by the size of the library"
+    tables.append(FigureTable(title, ("clips", *_CURVE), tuple(rows), " ".join(notes), plot=plot))
+    if "likeness" in figures:
+        columns = tuple(next(iter(figures["likeness"].values())))
+        likeness_rows = tuple((name, *values.values()) for name, values in figures["likeness"].items())
+        note = f"Scores over τ, cosines of summaries. ρ = {figures['share']:.3f}."
+        tables.append(FigureTable("Rendered and simulated clips", ("clips", *columns), likeness_rows, note))
+    return [table.measured_by(measured_by) for table in tables]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -299,21 +351,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file for the figures")
     return parser
-
-
-def _print(figures: dict[str, Any]) -> None:
-    for name, value in figures.items():
-        if name == "settings":
-            continue
-        if not isinstance(value, dict):
-            print(f"{name}: {value:.3g}")
-            continue
-        print(f"\n{name}")
-        for what, figure in value.items():
-            if isinstance(figure, dict):
-                print(f"  {what}: " + ", ".join(f"{one} {number:.3f}" for one, number in figure.items()))
-            else:
-                print(f"  {what}: {figure:.4g}")
 
 
 def _tell(what: str, done: int, total: int) -> None:
