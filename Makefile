@@ -47,9 +47,11 @@ format: $(VENV)/.dev  ## put the code in its format
 
 check: lint test  ## lint, then test: what CI runs
 
-bench: $(VENV)/.dev  ## measure the transport solver and a whole evaluation
-	OMP_NUM_THREADS=1 $(BIN)/python -m a2m2.bench.ot
-	$(BIN)/python -m a2m2.bench.episodes
+bench: $(VENV)/.dev  ## measure transport, episodes and cost against size, and write docs/performance.md: about half an hour
+	mkdir -p runs/performance
+	for name in ot episodes costs; do \
+	  OMP_NUM_THREADS=1 $(BIN)/a2m2 bench $$name --json runs/performance/$$name.json || exit 1; done
+	$(BIN)/a2m2 bench performance runs/performance --into docs/performance.md
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from a2m2.data import FeatureStore
+from a2m2.data import FeatureStore, mapped
 from a2m2.errors import OutputError
 
 DIGEST = "0123456789abcdef0123456789abcdef"
@@ -242,3 +242,43 @@ def test_processes_share_one_store(tmp_path: Path) -> None:
     writers = [context.Process(target=_write, args=(tmp_path, 100)) for _ in range(2)]
     _read_beside(tmp_path, writers)
     assert [writer.exitcode for writer in writers] == [0, 0]
+
+
+def test_large_stacks_are_mapped_from_a_file_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FeatureStore(tmp_path)
+    names = ["aa", "bb", "cc"]
+    for number, name in enumerate(names):
+        store.put("v", "k", name, {"x": torch.full((3, 5), float(number)), "n": torch.tensor(number)})
+    expected = store.load_many("v", "k", names).tensors
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(mapped, "LEAST_BYTES", 100)
+    asked: list[int] = []
+    set_aside = os.posix_fallocate
+
+    def noted(descriptor: int, start: int, size: int) -> None:
+        asked.append(size)
+        set_aside(descriptor, start, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", noted)
+    found = store.load_many("v", "k", names).tensors
+    assert asked == [3 * 3 * 5 * 4]
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_mapped_tensors_hold_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "LEAST_BYTES", 1)
+    tensor = mapped.empty(tmp_path, (4, 6), torch.float32)
+    tensor.copy_(torch.arange(24.0).view(4, 6))
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(tensor[torch.tensor([3, 0])], torch.arange(24.0).view(4, 6)[[3, 0]])
+    assert mapped.empty(tmp_path, (0, 6), torch.float32).shape == (0, 6)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert mapped.empty(tmp_path, (4, 6), torch.float16).shape == (4, 6)

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from a2m2.checks import atomic_path
+from a2m2.data import mapped
 from a2m2.data.cache import default_cache
 from a2m2.errors import OutputError
 
@@ -101,7 +102,7 @@ class FeatureStore:
         self.writes += 1
 
     def load_many(self, kind: str, key: str, video_digests: Sequence[str]) -> Stack:
-        """The tensors of many videos, stacked along a new first axis.
+        """The tensors of many videos, stacked along a new first axis; large stacks are mapped from the store's disk.
 
         Raises:
             ValueError: the videos have tensors of different names, shapes or dtypes.
@@ -116,7 +117,10 @@ class FeatureStore:
                 continue
             if not stacked:
                 num = len(video_digests)
-                stacked = {name: tensor.new_empty(num, *tensor.shape) for name, tensor in tensors.items()}
+                stacked = {
+                    name: mapped.empty(self.root, (num, *tensor.shape), tensor.dtype)
+                    for name, tensor in tensors.items()
+                }
             expected = {name: (tensor.dtype, tensor.shape[1:]) for name, tensor in stacked.items()}
             found = {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
             if found != expected:
