@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from a2m2.bench.figures import FigureTable, command, write_figures
 from a2m2.data import EpisodeSampler, load_dataset, read_annotation
 from a2m2.eval.alignment import IDLE, frame_labels, plan_shares
 from a2m2.eval.stats import mean_interval
@@ -88,15 +89,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("manifests", type=Path, nargs="+", help="annotated clips with a test split")
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of clips of one class")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
+    tables = []
     for manifest in options.manifests:
-        print(
-            f"{manifest.stem}: non-idle mass on the same sub-action, when a candidate knows what fills most of"
+        shares = oracle_shares(manifest, num_frames=options.frames, num_pairs=options.pairs)
+        tables.append(
+            FigureTable(
+                f"{manifest.stem}: non-idle mass on the same sub-action, when a candidate knows what fills most of",
+                ("the stretch", "%"),
+                tuple(
+                    (what, f"{100 * share:.1f} ± {100 * interval:.1f}")
+                    for what, (share, interval) in shares.items()
+                ),
+                command=command("alignment_oracle", arguments),
+            )
         )
-        for what, (share, interval) in oracle_shares(
-            manifest, num_frames=options.frames, num_pairs=options.pairs
-        ).items():
-            print(f"  {what:<42} {100 * share:.1f} ± {100 * interval:.1f} %")
+        print(tables[-1].text())
+    write_figures(options.json, tables)
 
 
 if __name__ == "__main__":

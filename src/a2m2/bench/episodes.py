@@ -113,14 +113,15 @@ def one_episode(rounds: int) -> FigureTable:
         "times slower",
         "cosines",
         "transport",
-        "|Δ score|",
+        "difference",
     )
     return FigureTable(
         f"One episode of {protocol.pairs} pairs, n = 14, D = {DIM}, one thread",
         columns,
         tuple(rows),
         note=f"Processor time, median of {rounds} turns. 'repeated': all pairs of the episode repeated against each "
-        "other, as DeepEMD's code does; 'pair by pair': one pair at a time. Transport includes the node weights.",
+        "other, as DeepEMD's code does; 'pair by pair': one pair at a time. Transport includes the node "
+        "weights; the difference is the largest of a score to the matcher's.",
     )
 
 

@@ -72,10 +72,17 @@ class FigureTable:
 
     def markdown(self) -> str:
         """The table in Markdown, title and command left out."""
-        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)]]
-        lines += [tuple(map(format_cell, row)) for row in self.rows]
+        lines = [self.columns, ("---", *["---:"] * (len(self.columns) - 1))]
+        lines += [tuple(format_cell(cell).replace("|", "\\|") for cell in row) for row in self.rows]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"{text}\n\n{self.note}" if self.note else text
+
+
+def from_markdown(title: str, text: str, command: str) -> FigureTable:
+    """A table that a program prints as Markdown."""
+    lines = [line.strip()[1:-1] for line in text.splitlines()]
+    columns, _, *rows = [tuple(cell.strip() for cell in line.split("|")) for line in lines]
+    return FigureTable(title, columns, tuple(rows), command=command)
 
 
 def format_cell(cell: Cell) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from a2m2.bench.figures import command, from_markdown, write_figures
 from a2m2.bench.lists import write_list
 from a2m2.bench.tables import insert
 from a2m2.checks import write_text_atomic
@@ -152,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, default=15, help="test clips of each class")
     parser.add_argument("--seen", action="store_true", help="only the looks that the training had")
     parser.add_argument("--into", type=Path, help="Markdown file with marks 'styles-SHOT'")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     with show_progress() as progress:
         looks = [
@@ -167,6 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
     text = table(looks, shot=options.shot)
     print(text)
+    write_figures(
+        options.json, [from_markdown("Novel classes in many looks", text, command("styles", arguments))]
+    )
     if options.into is not None:
         old = options.into.read_text(encoding="utf-8")
         write_text_atomic(options.into, insert(old, f"styles-{options.shot}", text))
