@@ -132,3 +132,25 @@ def test_the_plan_has_no_gradient_and_holds_normalised_weights() -> None:
     assert not any(tensor.requires_grad for tensor in (solved.plan, solved.value, solved.a, solved.b))
     torch.testing.assert_close(solved.a.sum(1), torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-15)
     assert torch.equal(value.detach(), solved.value)
+
+
+def test_plans_are_made_only_for_the_gradient_in_the_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost, a, b = map(torch.from_numpy, walks(np.random.default_rng(4), 3, 9, 7))
+    a.requires_grad_()
+    reference, _ = emd_with_plan(cost, a, b)
+    reference.sum().backward()
+    assert a.grad is not None
+    expected, a.grad = a.grad, None
+
+    def no_plan(*problem: object, **options: object) -> None:
+        raise AssertionError("a plan was made")
+
+    monkeypatch.setattr("a2m2.ot.differentiable.solve", no_plan)
+    value = emd(cost, a, b)
+    value.sum().backward()
+    assert torch.equal(value, reference)
+    assert torch.equal(a.grad, expected)
+    with torch.no_grad():
+        assert torch.equal(emd(cost.clone().requires_grad_(), a, b), reference)
+    with pytest.raises(AssertionError, match="a plan was made"):
+        emd(cost.requires_grad_(), a, b)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2m2.bench.ot import FAMILIES, SIZES, Batch, run_battery, walks
-from a2m2.ot import TransportPlan, solve
+from a2m2.ot import TransportPlan, TransportValues, solve, solve_values
 from reference.transport import best_vertex_value, linear_program_value
 
 
@@ -260,3 +260,26 @@ def test_the_full_battery_is_certified_and_equals_pot() -> None:
     assert result["marginal_error"] <= 1e-13
     assert result["negative_reduced_cost"] <= 1.01e-13
     assert result["difference_to_pot"] <= 1e-9
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_values_without_plans_are_those_with_them(name: str) -> None:
+    for rows, columns in ((1, 1), (14, 14), (40, 30)):
+        problem = [
+            torch.from_numpy(one) for one in FAMILIES[name](np.random.default_rng(5), 6, rows, columns)
+        ]
+        whole, values = solve(*problem), solve_values(*problem)
+        assert isinstance(values, TransportValues)
+        assert torch.equal(values.value, whole.value)
+        assert all(map(torch.equal, values.potentials, whole.potentials))
+        assert torch.equal(values.certificate.gap, whole.certificate.gap)
+        assert torch.equal(values.certificate.marginal_error, whole.certificate.marginal_error)
+        assert torch.equal(values.degenerate, whole.degenerate)
+        assert torch.equal(values.tied, whole.tied)
+
+
+def test_values_say_what_they_hold() -> None:
+    values = solve_values(torch.rand(2, 3, 4), torch.full((2, 3), 1 / 3), torch.full((2, 4), 1 / 4))
+    assert repr(values).startswith(
+        "TransportValues(value=float32(2,), potentials=(float32(2, 3), float32(2, 4))"
+    )

@@ -1,21 +1,23 @@
 """Exact optimal transport for very many small problems, batched and differentiable.
 
-:func:`solve` gives plans with potentials and a certificate of optimality; :func:`emd` gives the distance with
-its gradient; :func:`emd_with_plan` gives both from one solution. The solver is a primal network simplex
-compiled by Numba; it depends on nothing else of this package.
+:func:`solve` gives plans with potentials and a certificate of optimality, :func:`solve_values` the same without
+plans; :func:`emd` gives the distance with its gradient, :func:`emd_with_plan` also the solution it comes from. The
+solver is a primal network simplex compiled by Numba; it depends on nothing else of this package.
 """
 
 from a2m2.ot.differentiable import emd, emd_with_plan
 from a2m2.ot.errors import TransportError, UncertifiedError
-from a2m2.ot.plan import Certificate, TransportPlan
-from a2m2.ot.solver import solve
+from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
+from a2m2.ot.solver import solve, solve_values
 
 __all__ = [
     "Certificate",
     "TransportError",
     "TransportPlan",
+    "TransportValues",
     "UncertifiedError",
     "emd",
     "emd_with_plan",
     "solve",
+    "solve_values",
 ]

@@ -82,7 +82,11 @@ def exact_candidate(work: Workspace, shape: Shape, cursor: int) -> tuple[int, in
 
 @inlined
 def read_plan(work: Workspace, shape: Shape, plan: NDArray[np.floating]) -> tuple[float, float]:
-    """Write flows into ``plan``, their marginals into ``rest``; give the scaled value and least flow."""
+    """Write flows into ``plan``, their marginals into ``rest``; give the scaled value and least flow.
+
+    A plan of no entries is not wanted.
+    """
+    wanted = plan.size > 0
     stride = shape.blocks * WIDTH
     for at in range(0, shape.base + stride, WIDTH):
         store(work.rest, at, fill(0.0))
@@ -96,7 +100,8 @@ def read_plan(work: Workspace, shape: Shape, plan: NDArray[np.floating]) -> tupl
         flow = work.flow[node]
         row = node if node < shape.base else parent
         column = (parent if node < shape.base else node) - shape.base
-        plan[work.row_index[row], work.column_index[column]] = flow
+        if wanted:
+            plan[work.row_index[row], work.column_index[column]] = flow
         work.rest[row] += flow
         work.rest[shape.base + column] += flow
         value += flow * work.cost[row * stride + column]

@@ -8,7 +8,8 @@ solver. Where the optimum is not unique (flags ``tied`` and ``degenerate``) thes
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -16,26 +17,34 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from a2m2.ot.errors import TransportError
-from a2m2.ot.plan import TransportPlan
+from a2m2.ot.plan import TransportPlan, TransportValues
 from a2m2.ot.refusals import bad_weights, check_form
-from a2m2.ot.solver import host, solve
+from a2m2.ot.solver import host, solve, solve_values
+
+Solved = TypeVar("Solved", TransportPlan, TransportValues)
 
 
 class _Value(torch.autograd.Function):
-    """The value of a solved batch, tied to the tensors of its problem."""
+    """The value of a solved batch, tied to the tensors of its problem.
+
+    The gradient in the costs needs the plan; without one the costs must not want any.
+    """
 
     @staticmethod
-    def forward(ctx: Any, cost: Tensor, a: Tensor, b: Tensor, solved: TransportPlan) -> Tensor:
-        ctx.save_for_backward(solved.plan, *solved.potentials)
+    def forward(
+        ctx: Any, cost: Tensor, a: Tensor, b: Tensor, solved: TransportPlan | TransportValues
+    ) -> Tensor:
+        plan = [solved.plan] if isinstance(solved, TransportPlan) else []
+        ctx.save_for_backward(*solved.potentials, *plan)
         return solved.value.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        plan, u, v = ctx.saved_tensors
+        u, v, *plan = ctx.saved_tensors
         wants_cost, wants_a, wants_b, _ = ctx.needs_input_grad
         return (
-            gradient[:, None, None] * plan if wants_cost else None,
+            gradient[:, None, None] * plan[0] if wants_cost else None,
             gradient[:, None] * u if wants_a else None,
             gradient[:, None] * v if wants_b else None,
             None,
@@ -54,7 +63,8 @@ def emd(
     ``EMD(c, a, b) = min Σ c_ij x_ij`` over plans with marginals ``a / Σa`` and ``b / Σb``. The normalisation
     is part of the function: scaling ``a`` or ``b`` changes nothing, and the free constant of the potentials
     cancels. First derivatives only; a second backward raises. Autocast is off inside. Arguments and errors
-    are those of :func:`a2m2.ot.solve`, except that the sums of ``a`` and ``b`` need not agree.
+    are those of :func:`a2m2.ot.solve`, except that the sums of ``a`` and ``b`` need not agree. Plans are made
+    only where the gradient in ``cost`` is wanted: it is the plan.
 
     Returns:
         ``(batch,)``, in the dtype of the arguments, as are the gradients.
@@ -68,8 +78,10 @@ def emd(
         tensor([[[0.2500, 0.2500],
                  [0.0000, 0.5000]]])
     """
-    value, _ = emd_with_plan(cost, a, b, num_threads=num_threads)
-    return value
+    wants_plan = torch.is_grad_enabled() and isinstance(cost, Tensor) and cost.requires_grad
+    if wants_plan:
+        return _value_of(solve, cost, a, b, num_threads)[0]
+    return _value_of(solve_values, cost, a, b, num_threads)[0]
 
 
 def emd_with_plan(
@@ -83,11 +95,17 @@ def emd_with_plan(
 
     The solution's ``a`` and ``b`` are the normalised weights.
     """
+    return _value_of(solve, cost, a, b, num_threads)
+
+
+def _value_of(
+    solver: Callable[..., Solved], cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None
+) -> tuple[Tensor, Solved]:
     check_form(cost, a, b, num_threads)
     with torch.autocast(device_type=cost.device.type, enabled=False):
         normal_a, normal_b = a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True)
         try:
-            solved = solve(cost, normal_a, normal_b, num_threads=num_threads)
+            solved = solver(cost, normal_a, normal_b, num_threads=num_threads)
         except TransportError as error:
             # Say it of the weights that came, not of what division by their sum made of them.
             raise (bad_weights("a", host(a)) or bad_weights("b", host(b)) or error) from None

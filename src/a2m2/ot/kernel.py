@@ -49,7 +49,7 @@ class Units(NamedTuple):
 class Results(NamedTuple):
     """Where the results of a batch go: the first four in the dtype of the problems."""
 
-    plan: NDArray[np.floating]  # (batch, rows, columns)
+    plan: NDArray[np.floating]  # (batch, rows, columns), or (batch, 0, 0): not wanted
     value: NDArray[np.floating]  # (batch,)
     u: NDArray[np.floating]  # (batch, rows)
     v: NDArray[np.floating]  # (batch, columns)

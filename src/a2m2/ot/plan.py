@@ -42,6 +42,27 @@ class Certificate:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class TransportValues:
+    """What :class:`TransportPlan` says, all but the plan and the problem: ``rows + columns`` numbers a problem.
+
+    Attributes: as there.
+    """
+
+    value: Float[Tensor, " batch"]
+    potentials: tuple[Float[Tensor, "batch row"], Float[Tensor, "batch column"]]
+    certificate: Certificate
+    degenerate: Bool[Tensor, " batch"]
+    tied: Bool[Tensor, " batch"]
+
+    def __repr__(self) -> str:
+        u, v = self.potentials
+        return (
+            f"TransportValues(value={_shape(self.value)}, potentials=({_shape(u)}, {_shape(v)}), "
+            f"degenerate={int(self.degenerate.sum())}, tied={int(self.tied.sum())})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TransportPlan:
     """Exact solutions of ``min Σ c_ij x_ij`` subject to ``x ≥ 0``, ``Σ_j x_ij = a_i``, ``Σ_i x_ij = b_j``.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from a2m2.ot.compiling import entry
 from a2m2.ot.kernel import SOLVED, Problems, Results, solve_range
 from a2m2.ot.lanes import WIDTH
-from a2m2.ot.plan import Certificate, TransportPlan
+from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
 from a2m2.ot.refusals import check_form, refusal
 from a2m2.ot.workspace import make_workspace
 
@@ -56,10 +56,49 @@ def solve(
         >>> solve(cost, torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])).value
         tensor([0.2500])
     """
+    solved, plan = _solve(cost, a, b, num_threads, with_plan=True)
+    return TransportPlan(
+        cost=cost.detach(),
+        a=a.detach(),
+        b=b.detach(),
+        plan=plan,
+        value=solved.value,
+        potentials=solved.potentials,
+        certificate=solved.certificate,
+        degenerate=solved.degenerate,
+        tied=solved.tied,
+    )
+
+
+def solve_values(
+    cost: Float[Tensor, "batch row column"],
+    a: Float[Tensor, "batch row"],
+    b: Float[Tensor, "batch column"],
+    *,
+    num_threads: int | None = None,
+) -> TransportValues:
+    """As :func:`solve`, without plans: nothing the size of the costs is made beside a contiguous host copy.
+
+    Arguments, errors and all numbers are those of :func:`solve`. Contiguous costs on the host are not copied.
+
+    Example:
+        >>> import torch
+        >>> from a2m2.ot import solve_values
+        >>> cost = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+        >>> solve_values(cost, torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])).value
+        tensor([0.2500])
+    """
+    solved, _ = _solve(cost, a, b, num_threads, with_plan=False)
+    return solved
+
+
+def _solve(
+    cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_plan: bool
+) -> tuple[TransportValues, Tensor]:
     check_form(cost, a, b, num_threads)
     problems = Problems(host(cost).reshape(-1), host(a), host(b))
     (batch, num_rows), num_columns = a.shape, b.shape[1]
-    results = _empty_results(batch, num_rows, num_columns, problems.flat.dtype)
+    results = _empty_results(batch, num_rows, num_columns, problems.flat.dtype, with_plan=with_plan)
     wanted = torch.get_num_threads() if num_threads is None else num_threads
     num_ranges = max(1, min(wanted, batch, problems.flat.size // _ENTRIES_PER_THREAD))
     _run(problems, results, num_ranges)
@@ -67,11 +106,7 @@ def solve(
     def tensor(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array) if cost.is_cpu else torch.from_numpy(array).to(cost.device)
 
-    return TransportPlan(
-        cost=cost.detach(),
-        a=a.detach(),
-        b=b.detach(),
-        plan=tensor(results.plan),
+    values = TransportValues(
         value=tensor(results.value),
         potentials=(tensor(results.u), tensor(results.v)),
         certificate=Certificate(
@@ -80,6 +115,7 @@ def solve(
         degenerate=tensor(results.degenerate),
         tied=tensor(results.tied),
     )
+    return values, tensor(results.plan)
 
 
 @functools.cache
@@ -99,11 +135,13 @@ def host(tensor: Tensor) -> NDArray[np.floating]:
     return array
 
 
-def _empty_results(batch: int, num_rows: int, num_columns: int, dtype: np.dtype[np.floating]) -> Results:
+def _empty_results(
+    batch: int, num_rows: int, num_columns: int, dtype: np.dtype[np.floating], *, with_plan: bool
+) -> Results:
     evidence = np.empty((3, batch))
     flags = np.empty((2, batch), np.bool_)
     return Results(
-        plan=np.empty((batch, num_rows, num_columns), dtype),
+        plan=np.empty((batch, num_rows, num_columns) if with_plan else (batch, 0, 0), dtype),
         value=np.empty(batch, dtype),
         u=np.empty((batch, num_rows), dtype),
         v=np.empty((batch, num_columns), dtype),
