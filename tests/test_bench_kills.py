@@ -50,13 +50,13 @@ def read_whole(place: Place) -> None:
 
 def killed(tmp_path: Path, write: Callable[[Path], None], **options: object) -> Row:
     case = Case("a case", lambda place: lambda: slowly(place, write), read_whole, **options)  # type: ignore[arg-type]
-    return kill_all([case], tmp_path, kills=12, seed=0, progress=False)["a case"]
+    return kill_all([case], tmp_path, kills=8, seed=0, progress=False)["a case"]
 
 
 def test_nothing_is_found_in_what_is_written_whole(tmp_path: Path) -> None:
     row = killed(tmp_path, lambda path: write_text_atomic(path, CONTENT), pieces=("out/*.txt",))
     assert row.findings == []
-    assert row.kills >= 12
+    assert row.kills >= 8
     assert row.resumed == row.begun > 0
     assert row.pieces > 0
     assert (row.lost, row.corrupt, row.left_over) == (0, 0, 0)
@@ -138,24 +138,13 @@ def test_contents_are_compared_without_times(tmp_path: Path) -> None:
     ]
 
 
-def test_a_few_kills_of_the_commands_lose_nothing(tmp_path: Path) -> None:
-    """The program as it is run for all commands, on the two quickest."""
+def test_a_few_kills_of_a_command_lose_nothing(tmp_path: Path) -> None:
+    """The program as it is run for all commands, on a quick one."""
     figures = tmp_path / "kills.json"
-    words = [
-        "--kills",
-        "5",
-        "--seed",
-        "1",
-        "--command",
-        "evaluate",
-        "--command",
-        "data import",
-        "--json",
-        str(figures),
-    ]
+    words = ["--kills", "4", "--seed", "1", "--command", "evaluate", "--json", str(figures)]
     command = [sys.executable, "-m", "a2m2.bench.kills", "--folder", str(tmp_path / "work"), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads(figures.read_text())["rows"]
-    assert sum(row["kills"] for row in rows.values()) >= 5
-    assert [row["findings"] for row in rows.values()] == [[], []]
+    row = json.loads(figures.read_text())["rows"]["evaluate"]
+    assert row["kills"] >= 4
+    assert row["findings"] == []

@@ -14,7 +14,7 @@ and the rest is cut off when a training is resumed.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,14 +94,21 @@ class TrainingFolder:
         write_text_atomic(self.path / RECORD, f"{record.to_json()}\n")
 
     def append(self, metric: Metric) -> None:
-        """Add one line of metrics, and wait until it is on the disk: a checkpoint counts on it."""
+        """Add one line of metrics, and wait until it is on the disk: a checkpoint counts on it.
+
+        Raises:
+            OutputError: it cannot be written; nothing of it is left.
+        """
         path = self.path / METRICS
+        before = path.stat().st_size if path.is_file() else 0
         try:
             with path.open("a", encoding="utf-8", newline="\n") as lines:
                 lines.write(f"{metric.to_line()}\n")
                 lines.flush()
                 os.fsync(lines.fileno())
         except OSError as error:
+            with suppress(OSError):
+                os.truncate(path, before)
             raise write_failure(path, error) from error
 
     def cut(self, num_lines: int) -> None:
