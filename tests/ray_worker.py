@@ -19,7 +19,7 @@ def install() -> None:
     def noted(encoder: object, digest: str, path: Path, digests: object) -> object:
         with Path(os.environ[LOG]).open("a", encoding="ascii") as log:
             log.write(f"{os.getpid()} {digest}\n")
-        time.sleep(0.05)
+        time.sleep(0.1)
         return describe(encoder, digest, path, digests)
 
     ray_engine.describe_content = noted  # type: ignore[assignment]

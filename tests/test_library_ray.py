@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,10 +108,12 @@ def test_killed_workers_and_a_stopped_run_change_no_byte(
     class Stop(Exception):
         """As a kill of the driver."""
 
-    def kill_a_worker(what: str, done: int, total: int) -> None:
-        if what == "describing clips" and done == 1:
-            killed.append(int(cluster.read_text().splitlines()[-1].split()[0]))
-            os.kill(killed[-1], signal.SIGKILL)
+    def kill_a_worker(notes: int) -> None:
+        """Wait for so many notes; the process that made the last one is then in the middle of its part."""
+        while not cluster.is_file() or cluster.read_text().count("\n") < notes:
+            time.sleep(0.01)
+        killed.append(int(cluster.read_text().splitlines()[-1].split()[0]))
+        os.kill(killed[-1], signal.SIGKILL)
 
     def stop(what: str, done: int, total: int) -> None:
         if what == "describing clips" and done == 25:
@@ -119,7 +123,10 @@ def test_killed_workers_and_a_stopped_run_change_no_byte(
         settings = IndexSettings(**SMALL, engine="ray")
         return index_collection(clips, folder, settings=settings, cache=tmp_path / "cache", progress=progress)
 
-    assert run(tmp_path / "index", kill_a_worker).described == NUM_CLIPS - 1
+    with ThreadPoolExecutor() as threads:
+        killing = threads.submit(kill_a_worker, 13)
+        assert run(tmp_path / "index", quiet).described == NUM_CLIPS - 1
+        killing.result()
     assert content(tmp_path / "index") == local
     notes = [line.split() for line in cluster.read_text().splitlines()]
     times = Counter(digest for _, digest in notes)
@@ -132,8 +139,7 @@ def test_killed_workers_and_a_stopped_run_change_no_byte(
         run(tmp_path / "stopped", stop)
     kept = content(tmp_path / "stopped")
     assert set(kept) <= set(local)
-    record = run(tmp_path / "stopped", kill_a_worker)
+    record = run(tmp_path / "stopped", quiet)
     assert content(tmp_path / "stopped") == local
     assert record.kept == 21  # three shards of seven
     assert [clip.name for clip in record.broken] == ["11.mp4"]
-    assert len(killed) == 2

@@ -3,9 +3,11 @@
     python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage pretrain --set pretrain.batch=2
     python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage meta --set meta.query=1
     python -m a2m2.bench.train_step --config clip --backbone random:clip-vit-b16 --stage meta --set meta.query=1
+    python -m a2m2.bench.train_step --config resnet50 --backbone random:resnet50 --stage meta --device cuda --steps 10
 
 Whole optimiser steps of one batch or episode: encode, match or classify, backward, clip, step. Peak memory is that of
-the process, weights, gradients and optimiser state included.
+the process, or what torch holds on the GPU; weights, gradients and optimiser state included. Half precision is used on
+a GPU alone, as ``precision`` says.
 """
 
 from __future__ import annotations
@@ -47,27 +49,39 @@ def noise_batch(settings: TrainSettings, stage: Stage) -> Batch:
     }
 
 
-def run(settings: TrainSettings, stage: Stage, *, steps: int) -> dict[str, Any]:
+def run(settings: TrainSettings, stage: Stage, *, steps: int, device: str = "cpu") -> dict[str, Any]:
     """Make steps; the first one is apart, since it also fills caches."""
     network = build_network(settings.network())
     head = (
         build_classifier(settings, network.encoder, num_classes=NUM_CLASSES) if stage == "pretrain" else None
     )
     module = build_stage(settings, stage, network, head, num_steps=steps, describe=str, starts_fresh=True)
+    module.to(device)
     module.set_modes()
+    half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
+    half = None if device == "cpu" else half
     optimizer = module.configure_optimizers()["optimizer"]
     batch = noise_batch(settings, stage)
     seconds = []
     for _ in range(steps):
         begin = time.perf_counter()
         optimizer.zero_grad()
-        loss = module.training_step(batch, 0)
+        there = {name: tensor.to(device) for name, tensor in batch.items()}
+        with torch.autocast(device, dtype=half, enabled=half is not None):
+            loss = module.training_step(there, 0)
         loss.backward()
         module.configure_gradient_clipping(optimizer)
         optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begin)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated()
     return {
         "stage": stage,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "precision": "float32" if half is None else str(half).removeprefix("torch."),
         "backbone": settings.backbone.source,
         "clips": len(batch["frames"]),
         "frames": settings.video.num_frames,
@@ -78,7 +92,7 @@ def run(settings: TrainSettings, stage: Stage, *, steps: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "loss": float(loss.detach()),
         "seconds": [round(value, 2) for value in seconds],
-        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak_memory_gib": round(peak / 2**30, 2),
     }
 
 
@@ -92,14 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, required=True, help="name or path of a training configuration")
     parser.add_argument("--backbone", help="instead of the configuration's")
     parser.add_argument("--stage", choices=("pretrain", "meta"), required=True)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="change one setting: section.key=value")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     overrides = [*options.set, *([f"backbone.source={options.backbone}"] if options.backbone else [])]
-    figures = run(
-        load(TrainSettings, options.config, overrides, data="noise"), options.stage, steps=options.steps
-    )
+    settings = load(TrainSettings, options.config, overrides, data="noise")
+    figures = run(settings, options.stage, steps=options.steps, device=options.device)
     for name, value in figures.items():
         print(f"{name:<20} {value}")
     if options.json is not None:
