@@ -13,6 +13,7 @@ from a2m2.bench.search import compare, queries_of, write_rest, write_shards
 from a2m2.bench.simulated_library import BLOCK, CLIPS, between_share, make_simulator, shifted
 from a2m2.library import open_library
 from a2m2.library.eyes import read_eyes, write_eyes
+from a2m2.library.shards import shard_files
 from a2m2.library.sketch import MOST_BYTES
 from a2m2.moments import DEFAULT_SCALES, candidate_windows
 from a2m2.recognize.encoders import TrainedEncoder
@@ -63,6 +64,17 @@ def test_the_share_between_classes() -> None:
     noise = torch.randn(30, CLIPS, 3, 4, generator=torch.Generator().manual_seed(1))
     assert between_share((centres + 0 * noise).flatten(0, 1)) == pytest.approx(1)
     assert between_share((centres + 2 * noise).flatten(0, 1)) == pytest.approx(0.2, abs=0.06)
+
+
+def test_shards_that_are_missing_are_drawn_again(tmp_path: Path) -> None:
+    simulator = make_simulator(random_descriptors(20, seed=0, dtype=torch.float32), actions=7, seed=3)
+    assert write_shards(tmp_path, simulator, 3 * BLOCK - 1)["clips drawn"] == 3 * BLOCK
+    shards = shard_files(tmp_path)
+    before = shards[1].read_bytes()
+    shards[1].unlink()
+    assert write_shards(tmp_path, simulator, 3 * BLOCK)["clips drawn"] == BLOCK
+    assert shards[1].read_bytes() == before
+    assert write_shards(tmp_path, simulator, 3 * BLOCK) == {}
 
 
 def test_recall_and_cost_of_a_small_library(tmp_path: Path) -> None:
