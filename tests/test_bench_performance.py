@@ -28,19 +28,23 @@ def test_a_page_of_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     write_figures(figures / "costs.json", [curve])
     (figures / "ot.json").write_text(
-        json.dumps({"seed": 7, "speed": [{"nodes": 14, "fast": True}], "gap": 1e-9})
+        json.dumps(
+            {"seed": 7, "speed": [{"nodes": 14, "fast": True}], "gap": 1e-9, "a": {"b": {"c": {"d": 1}}}}
+        )
     )
     write_figures(figures / "own.json", [FigureTable("Mine", ("what", "n"), (("a", 1),))])
-    main([str(figures), "--into", str(page)])
+    main([str(figures), "--into", str(page), "--note", "On a train."])
     text = page.read_text()
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == [*SECTIONS.values(), "Own"]
     assert "    a2m2 bench costs\n" in text
     assert "| 10 | 2.00 |" in text
     assert "N = 3." in text
+    assert text.index("On a train.") < text.index("## ")
     assert "| speed 1, nodes | 14 |" in text
     assert "| gap | 1.0e-09 |" in text
     assert "seed" not in text
+    assert "a, b, c" not in text
     assert "Not measured yet: `a2m2 bench kills --json FOLDER/kills.json`." in text
     assert "![Cost against ways](speed/costs-1.svg)" in text
     ElementTree.fromstring((tmp_path / "docs" / "speed" / "costs-1.svg").read_text())

@@ -215,7 +215,8 @@ CURVES = (
         doubled(3, 6),
         lambda size: _match(size, 1),
         "1",
-        "each query meets one support of each class; queries that grow in number with the classes make it 2",
+        "each query meets one support of each class, from below since small products are less efficient; queries that "
+        "grow in number with the classes make it 2",
     ),
     Curve(
         "shots",
@@ -223,7 +224,7 @@ CURVES = (
         doubled(1, 6),
         lambda size: _match(5, size),
         "1",
-        "each query meets every support video",
+        "each query meets every support video, from below since small products are less efficient",
     ),
     Curve(
         "episodes",

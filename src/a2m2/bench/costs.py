@@ -85,17 +85,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tables.append(table)
         upper = f"{sizes[-UPPER:][0]:,} … {sizes[-1]:,}"
         rows.append((curve.size, upper, f"{exponent:.2f} ± {half_width:.2f}", curve.expected, curve.reason))
-    summary = FigureTable(
+        # After every curve, so that an interrupted run keeps what it measured.
+        write_figures(options.json, [_summary(rows, options.rounds, called), *tables])
+    for row in rows:
+        print("{}: {} (expected {}): {}".format(row[0], *row[2:]))
+
+
+def _summary(rows: Sequence[tuple[str, ...]], rounds: int, called: str) -> FigureTable:
+    return FigureTable(
         "Exponents of cost against size",
         ("size", "fitted over", "exponent", "expected", "because"),
         tuple(rows),
-        note=f"Least processor time of up to {options.rounds} turns, one thread; slope of the logarithms over the "
+        note=f"Least processor time of up to {rounds} turns, one thread; slope of the logarithms over the "
         f"{UPPER} largest sizes, ± the 95 % interval of its residuals.",
         command=called,
     )
-    for row in rows:
-        print("{}: {} (expected {}): {}".format(row[0], *row[2:]))
-    write_figures(options.json, [summary, *tables])
 
 
 def _parser() -> argparse.ArgumentParser:

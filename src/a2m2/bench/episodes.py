@@ -303,7 +303,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=9, help="turns of the loops, 0 for none (9)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of the loops, 0 for none (7)")
     parser.add_argument("--episodes", type=int, default=10_000, help="of the long runs, 0 for none (10000)")
     parser.add_argument("--direct", type=int, default=500, help="episodes matched one by one as well (500)")
     parser.add_argument(

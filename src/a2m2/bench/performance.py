@@ -36,6 +36,9 @@ SECTIONS = {
 
 _LEFT_OUT = ("settings", "machine", "versions", "tables", "seed", "config")
 _MOST_ROWS = 60
+_DEEPEST = 3
+"""Keys within keys that a page shows of a file without tables."""
+
 _INTRODUCTION = """# Performance
 
 Measured by the programs of `a2m2 bench`; each section gives its command. This page is made from their JSON files:
@@ -44,8 +47,13 @@ Measured by the programs of `a2m2 bench`; each section gives its command. This p
 """
 
 
-def write_page(folder: Path, into: Path) -> list[str]:
+def write_page(folder: Path, into: Path, *, note: str = "") -> list[str]:
     """Write the page and its plots; returns the programs that were not measured.
+
+    Args:
+        folder: with ``NAME.json`` of each program.
+        into: the page.
+        note: what to know of all figures, for example that the machine was busy.
 
     Raises:
         DataError: no such folder, or no file in it.
@@ -58,7 +66,7 @@ def write_page(folder: Path, into: Path) -> list[str]:
             f"{folder} holds no JSON files; measure with 'a2m2 bench NAME --json {folder}/NAME.json'"
         )
     output_file(into)
-    parts, missing = [_INTRODUCTION], []
+    parts, missing = [_INTRODUCTION, *([f"{note}\n"] if note else [])], []
     for name in [*SECTIONS, *(name for name in files if name not in SECTIONS)]:
         parts.append(f"## {SECTIONS.get(name, name.replace('_', ' ').capitalize())}\n")
         if name in files:
@@ -114,14 +122,14 @@ def _plain_table(content: Mapping[str, Any]) -> FigureTable:
     return FigureTable("Figures", ("figure", "value"), tuple(rows[:_MOST_ROWS]), note=note)
 
 
-def _numbers(value: Any, name: str) -> Iterator[tuple[str, Cell]]:
+def _numbers(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Cell]]:
     if isinstance(value, Mapping):
         for key, entry in value.items():
-            if name or key not in _LEFT_OUT:
-                yield from _numbers(entry, f"{name}, {key}" if name else str(key))
+            if depth < _DEEPEST and (name or key not in _LEFT_OUT):
+                yield from _numbers(entry, f"{name}, {key}" if name else str(key), depth + 1)
     elif isinstance(value, list):
         for index, entry in enumerate(value, 1):
-            yield from _numbers(entry, f"{name} {index}")
+            yield from _numbers(entry, f"{name} {index}", depth)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield name, value
 
@@ -137,8 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--into", type=Path, default=Path("docs/performance.md"), help="Markdown file to write"
     )
+    parser.add_argument("--note", default="", help="a sentence below the heading")
     options = parser.parse_args(arguments)
-    missing = write_page(options.folder, options.into)
+    missing = write_page(options.folder, options.into, note=options.note)
     print(f"{options.into} written" + (f"; not measured: {', '.join(missing)}" if missing else ""))
 
 
