@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from a2m2.bench.ot import FAMILIES, walks
+from a2m2.bench.ot_problems import FAMILIES, walks
 from a2m2.ot import emd, emd_with_plan, solve
 
 

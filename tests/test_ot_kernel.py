@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from a2m2.bench.ot import walks
+from a2m2.bench.ot_problems import walks
 from a2m2.ot import compiling, lanes
 from a2m2.ot.certify import refresh_heights
 from a2m2.ot.intake import PADDING, copy_costs, cost_scale

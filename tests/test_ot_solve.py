@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2m2.bench.ot import FAMILIES, SIZES, Batch, run_battery, walks
+from a2m2.bench.ot import run_battery
+from a2m2.bench.ot_problems import FAMILIES, SIZES, Batch, walks
 from a2m2.ot import TransportPlan, TransportValues, solve, solve_values
 from reference.transport import best_vertex_value, linear_program_value
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from a2m2.bench.episodes import Protocol, simulated_descriptors
-from a2m2.bench.ot import walks
+from a2m2.bench.ot_problems import walks
 from a2m2.bench.search import queries_of, write_rest, write_shards
 from a2m2.bench.simulated_library import CLASSES, CLIPS, make_simulator
 from a2m2.eval.runner import Contestant, run_episodes

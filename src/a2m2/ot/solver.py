@@ -98,7 +98,7 @@ def _solve(
     check_form(cost, a, b, num_threads)
     problems = Problems(host(cost).reshape(-1), host(a), host(b))
     (batch, num_rows), num_columns = a.shape, b.shape[1]
-    results = _empty_results(batch, num_rows, num_columns, problems.flat.dtype, with_plan=with_plan)
+    results = empty_results(batch, num_rows, num_columns, problems.flat.dtype, with_plan=with_plan)
     wanted = torch.get_num_threads() if num_threads is None else num_threads
     num_ranges = max(1, min(wanted, batch, problems.flat.size // _ENTRIES_PER_THREAD))
     _run(problems, results, num_ranges)
@@ -135,9 +135,10 @@ def host(tensor: Tensor) -> NDArray[np.floating]:
     return array
 
 
-def _empty_results(
+def empty_results(
     batch: int, num_rows: int, num_columns: int, dtype: np.dtype[np.floating], *, with_plan: bool
 ) -> Results:
+    """Room for the results of a batch, with plans or without."""
     evidence = np.empty((3, batch))
     flags = np.empty((2, batch), np.bool_)
     return Results(

@@ -1,0 +1,188 @@
+"""How the transport solver uses a machine: threads beside a pure spin loop, memory, vector width."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from a2m2.bench.figures import Cell, FigureTable
+from a2m2.bench.memory import peak_mib
+from a2m2.bench.ot_problems import walks
+from a2m2.errors import A2M2Error
+from a2m2.ot import solve, solve_values
+from a2m2.ot.kernel import Problems, solve_range
+from a2m2.ot.solver import empty_results
+from a2m2.ot.workspace import make_workspace
+
+THREAD_SIZES = ((14, 4000), (56, 400), (512, 8))
+"""Nodes and batch of the thread measurement: several milliseconds of work for each thread."""
+
+WIDTHS = {"this machine": "", "AVX2 (haswell)": "haswell"}
+"""What the kernel is compiled for: a name for Numba's ``NUMBA_CPU_NAME``."""
+
+
+@njit(nogil=True, cache=False)
+def _spin(steps: int) -> int:
+    state = 1
+    for _ in range(steps):
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+    return state
+
+
+def walk_tensors(nodes: int, batch: int, *, seed: int) -> list[Tensor]:
+    """Float32 problems of the family of walks."""
+    return [
+        torch.from_numpy(array.astype(np.float32))
+        for array in walks(np.random.default_rng(seed), batch, nodes, nodes)
+    ]
+
+
+def threads(rounds: int, *, num_threads: int = 2, seed: int = 0) -> FigureTable:
+    """What so many threads gain over one: a loop in registers alone, then ``solve`` at three sizes."""
+    steps = 20_000_000
+    _spin(1)
+
+    def spin(count: int) -> None:
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(_spin, [steps // count] * count))
+
+    loads: dict[str, Callable[[int], object]] = {"spin loop in registers": spin}
+    for nodes, batch in THREAD_SIZES:
+        problem = walk_tensors(nodes, batch, seed=seed)
+
+        def solved(count: int, problem: list[Tensor] = problem) -> object:
+            return solve(*problem, num_threads=count)
+
+        loads[f"solve, n = {nodes}, batch {batch:,}"] = solved
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in loads}
+    for load in loads.values():
+        load(1)
+    for _ in range(rounds):
+        for name, load in loads.items():
+            seconds[name].append((_seconds(load, 1), _seconds(load, num_threads)))
+    rows = []
+    for name, pairs in seconds.items():
+        alone, together = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
+        best = [1e3 * min(times) for times in zip(*pairs, strict=True)]
+        rows.append((name, alone, together, statistics.median(x / y for x, y in pairs), best[0] / best[1]))
+    return FigureTable(
+        f"{num_threads} threads against one",
+        ("load", "1 thread, ms", f"{num_threads} threads, ms", "times faster", "best over best"),
+        tuple(rows),
+        note=f"Wall time, medians over {rounds} interleaved rounds. The spin loop touches no memory: it shows what the "
+        "machine gives to a second thread at that time, other work on it included.",
+    )
+
+
+def _seconds(load: Callable[[int], object], count: int) -> float:
+    start = time.perf_counter()
+    load(count)
+    return time.perf_counter() - start
+
+
+def memory(nodes: int = 56, batches: tuple[int, ...] = (1000, 10_000)) -> FigureTable:
+    """What solving adds to the highest resident memory of a process that holds the problems."""
+    rows = []
+    for batch in batches:
+        for name in ("solve", "solve_values"):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                costs, added = pool.apply(_added_memory, (name, nodes, batch))
+            rows.append((f"{name}, n = {nodes}, batch {batch:,}", costs, added))
+    return FigureTable(
+        "Memory",
+        ("call", "costs, MiB", "added by the call, MiB"),
+        tuple(rows),
+        note="Highest resident memory, float32, each call in a process of its own that has solved one problem before.",
+    )
+
+
+def _added_memory(name: str, nodes: int, batch: int) -> tuple[float, float]:
+    solver = {"solve": solve, "solve_values": solve_values}[name]
+    generator = torch.Generator().manual_seed(0)
+    cost = torch.rand(batch, nodes, nodes, generator=generator)
+    weight = torch.full((batch, nodes), 1 / nodes)
+    solver(cost[:1], weight[:1], weight[:1], num_threads=1)
+    before = peak_mib()
+    solver(cost, weight, weight, num_threads=1)
+    return cost.numel() * 4 / 2**20, peak_mib() - before
+
+
+def widths(*, seed: int = 0) -> FigureTable:
+    """The same kernel compiled for narrower vectors, each in a process of its own."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, cpu in WIDTHS.items():
+        # With a name alone Numba still adds the features of the machine.
+        environment = os.environ | ({"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} if cpu else {})
+        done = subprocess.run(
+            [sys.executable, "-c", f"from a2m2.bench.ot_scaling import print_width; print_width({seed})"],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise A2M2Error(f"the kernel compiled for {name} failed: {done.stderr.strip()[-300:]}")
+        cells = done.stdout.strip().splitlines()[-1].split()
+        rows.append((name, *map(float, cells[:3]), *map(int, cells[3:])))
+    return FigureTable(
+        "Vector width",
+        (
+            "compiled for",
+            "n = 14, µs",
+            "n = 56, µs",
+            "n = 512, µs",
+            "zmm",
+            "ymm",
+            "xmm",
+            "into masks",
+            "gathers",
+        ),
+        tuple(rows),
+        note="µs a problem, CPU time of one thread, best of the rounds; then machine instructions of the kernel by the "
+        "widest register that they name, compares that end in a mask register, and gathers.",
+    )
+
+
+def print_width(seed: int) -> None:
+    """Time three sizes with the kernel as this process compiles it, and count its instructions."""
+    best = []
+    for nodes, batch in ((14, 1000), (56, 100), (512, 3)):
+        problem = walk_tensors(nodes, batch, seed=seed)
+        solve(*problem, num_threads=1)
+        spent = []
+        for _ in range(9):
+            start = time.thread_time()
+            solve(*problem, num_threads=1)
+            spent.append((time.thread_time() - start) / batch * 1e6)
+        best.append(min(spent))
+    print(*best, *instruction_counts())
+
+
+def instruction_counts() -> tuple[int, int, int, int, int]:
+    """Instructions of the float32 kernel that name 512-, 256- and 128-bit registers, compares into masks, gathers."""
+    kernel = njit(nogil=True, error_model="numpy", _nrt=False)(solve_range)
+    problems = Problems(*(np.ones(shape, np.float32) for shape in (20, (1, 2), (1, 2))))
+    results = empty_results(1, 2, 2, np.dtype(np.float32), with_plan=True)
+    kernel(problems, 0, 0, 0, make_workspace(2, 2), np.zeros(20, np.float32), results)
+    (text,) = kernel.inspect_asm().values()
+    lines = [
+        line.strip() for line in text.splitlines() if line.startswith("\t") and not line.startswith("\t.")
+    ]
+    widest = [next((name for name in ("zmm", "ymm", "xmm") if name in line), "") for line in lines]
+    compares = sum(re.match(r"v?p?cmp.*%k\d", line) is not None for line in lines)
+    gathers = sum("gather" in line.split()[0] for line in lines)
+    return widest.count("zmm"), widest.count("ymm"), widest.count("xmm"), compares, gathers
