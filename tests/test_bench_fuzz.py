@@ -34,7 +34,7 @@ def test_damaged_files_are_read_or_refused_by_name(name: str, tmp_path: Path) ->
     reader = READERS[name]
     good = good_files(reader, tmp_path)
     outcomes = []
-    for index in range(round(NUM_INPUTS * reader.share)):
+    for index in range(round(NUM_INPUTS * min(1, reader.share))):
         case = make_input(reader, good, 2026, index)
         (tmp_path / case.file).write_bytes(case.content)
         outcome, text = judge(reader, tmp_path, case.file)
@@ -42,7 +42,7 @@ def test_damaged_files_are_read_or_refused_by_name(name: str, tmp_path: Path) ->
         outcomes.append(outcome)
         (tmp_path / case.file).write_bytes(good[case.file])
     # Else the damage is too small or too great to tell anything.
-    assert len(set(outcomes)) == 2 or reader.name == "digests"
+    assert len(set(outcomes)) == 2 or reader.name in ("digests", "feature")
 
 
 def test_inputs_depend_on_seed_and_number_alone(tmp_path: Path) -> None:

@@ -159,18 +159,18 @@ FOREIGN: dict[str, tuple[Callable[[dict[str, str], dict[str, torch.Tensor]], obj
     "a newer format": (lambda m, t: m.update(format="a2m2-network-9"), r"format 'a2m2-network-9', expected"),
     "no settings": (
         lambda m, t: m.pop("settings"),
-        r"the settings in .* cannot be used \('settings'\); train again",
+        r"the settings in .* cannot be used \('settings' is missing\); train again",
     ),
     "settings that are no JSON": (lambda m, t: m.update(settings="{"), r"the settings in .* cannot be used"),
     "an unknown setting": (lambda m, t: m.update(settings='{"colour": 1}'), r"unknown key 'colour'"),
-    "no architecture": (lambda m, t: m.pop("architecture"), r"cannot be used \('architecture'\)"),
+    "no architecture": (lambda m, t: m.pop("architecture"), r"cannot be used \('architecture' is missing\)"),
     "an unknown backbone": (
         lambda m, t: m.update(architecture='{"kind": "fish", "stages": ["last"]}'),
         r"unknown kind of backbone 'fish'; a newer version of a2m2 may read it",
     ),
     "half a backbone": (
         lambda m, t: m.update(architecture='{"kind": "small-cnn", "stages": ["last"]}'),
-        r"the description of the backbone cannot be used \('difference'\)",
+        r"the description of the backbone cannot be used \('difference' is missing\)",
     ),
     "an unknown encoder": (
         lambda m, t: m.update(

@@ -26,6 +26,8 @@ from a2m2.data.cache import default_cache
 from a2m2.errors import OutputError
 
 _CHECKSUM = "crc32"
+_DAMAGE = (SafetensorError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
+"""What safetensors and torch raise for headers that are damaged, or name types and shapes that torch does not have."""
 _PIECE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -161,10 +163,10 @@ def _unpack(content: bytes) -> dict[str, Tensor] | None:
     """Inverse of :func:`_pack`; None when the content is cut off, damaged, or has no right checksum."""
     try:
         tensors = safetensors.torch.load(content)
-    except SafetensorError:
-        return None
-    checksum = tensors.pop(_CHECKSUM, None)
-    if checksum is None or checksum.numel() != 1 or checksum.item() != _checksum(tensors):
+        checksum = tensors.pop(_CHECKSUM, None)
+        if checksum is None or checksum.numel() != 1 or checksum.item() != _checksum(tensors):
+            return None
+    except _DAMAGE:
         return None
     return tensors
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from a2m2.errors import RecordError, WeightsError
 from a2m2.nn.digest import tensors_digest
+from a2m2.reading import MAX_INTEGER, mapping_of, parse_json, shorten, typed, why
 from a2m2.weights import read_tensors, write_tensors
 
 FILE = "catalogue.safetensors"
@@ -131,10 +132,37 @@ def read_catalogue(folder: Path) -> Catalogue:
         tensors, {"header": header}
     ):
         raise RecordError(f"{path} is damaged or of another version; {_CURE}")
-    parts = json.loads(header)
-    return Catalogue(
-        tuple((name, count) for name, count in parts["shards"]),
-        tensors["rows"].numpy(),
-        PackedNames(tensors["names"].numpy(), tensors["ends"].numpy()),
-        tuple(parts["first_pass"]),
-    )
+    try:
+        return _catalogue(typed(_Header, mapping_of(parse_json(header))), tensors)
+    except (KeyError, ValueError) as error:
+        raise RecordError(f"{path} cannot be used ({why(error)}); {_CURE}") from None
+
+
+@dataclass(frozen=True)
+class _Header:
+    shards: tuple[tuple[str, int], ...]
+    first_pass: tuple[str, ...]
+
+
+def _catalogue(header: _Header, tensors: Mapping[str, torch.Tensor]) -> Catalogue:
+    names, ends, rows = tensors["names"], tensors["ends"], tensors["rows"]
+    if (names.dtype, ends.dtype, rows.dtype) != (torch.uint8, torch.int64, torch.int64):
+        raise ValueError("tensors of other types")
+    if names.ndim != 1 or ends.ndim != 1 or rows.shape != ends.shape:
+        raise ValueError("tensors of other shapes")
+    for file in (*header.first_pass, *(file for file, _ in header.shards)):
+        if file in ("", ".", "..") or "/" in file or "\0" in file:
+            raise ValueError(f"{shorten(repr(file))} is no name of a file")
+    counts = [count for _, count in header.shards]
+    total = sum(counts)
+    if min(counts, default=0) < 0 or total > MAX_INTEGER:
+        raise ValueError("shards of an impossible number of contents")
+    if len(rows):
+        _check_ascending("rows", rows, total - 1)
+        _check_ascending("ends", ends, len(names))
+    return Catalogue(header.shards, rows.numpy(), PackedNames(names.numpy(), ends.numpy()), header.first_pass)
+
+
+def _check_ascending(what: str, values: torch.Tensor, last: int) -> None:
+    if int(values[0]) < 0 or int(values[-1]) > last or bool((values[1:] < values[:-1]).any()):
+        raise ValueError(f"{what} that do not ascend from 0 to {last}")

@@ -12,10 +12,11 @@ from torch import Tensor
 from a2m2.checks import nearest_path
 from a2m2.errors import ConfigError, RecordError, WeightsError
 from a2m2.nn.digest import tensors_digest
+from a2m2.reading import mapping_of, parse_json, shorten, why
 from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.structures import Clip, Descriptors
-from a2m2.weights import read_tensors, write_tensors
+from a2m2.weights import named, read_tensors, write_tensors
 
 FILE = "library.safetensors"
 """The file that makes a folder an index."""
@@ -51,7 +52,9 @@ def read_eyes(folder: Path) -> ClipEncoder:
     tensors = {name: tensor.clone() for name, tensor in read.items()}
     header = metadata.get("header", "")
     if metadata.get("format") != _FORMAT:
-        raise WeightsError(f"{path} has format {metadata.get('format')!r}, expected {_FORMAT!r}; {_AGAIN}")
+        raise WeightsError(
+            f"{path} has format {shorten(repr(metadata.get('format')))}, expected {_FORMAT!r}; {_AGAIN}"
+        )
     if metadata.get("checksum") != tensors_digest(tensors, {"header": header}):
         raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {_AGAIN}")
     return _encoder(path, header, tensors)
@@ -59,10 +62,19 @@ def read_eyes(folder: Path) -> ClipEncoder:
 
 def _encoder(path: Path, header: str, tensors: Mapping[str, Tensor]) -> ClipEncoder:
     try:
-        return encoder_of(path, json.loads(header), tensors, again=_AGAIN)
-    except (LookupError, TypeError, ValueError, ConfigError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise WeightsError(f"{path} cannot be used ({reason}); {_AGAIN}") from None
+        return encoder_of(path, mapping_of(parse_json(header)), tensors, again=_AGAIN)
+    except WeightsError as error:
+        raise named(path, error) from None
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        ConfigError,
+    ) as error:
+        raise WeightsError(f"{path} cannot be used ({why(error)}); {_AGAIN}") from None
 
 
 def describe_alone(encoder: ClipEncoder, clip: Clip) -> Descriptors:

@@ -21,6 +21,7 @@ from torch import Tensor
 from a2m2.errors import RecordError
 from a2m2.library.checked_files import check_whole, write_checked
 from a2m2.library.quantise import dequantise, quantise
+from a2m2.reading import mapping_of, parse_json, typed, why
 from a2m2.structures import Descriptors
 from a2m2.weights import pack_tensors
 
@@ -146,10 +147,46 @@ def map_shard(path: Path) -> Shard:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["header"])
+            header = typed(_Header, mapping_of(parse_json(file.metadata()["header"])))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Shard(path, tuple(header["digests"]), tuple(header["blocks"]), **tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            shard = Shard(path, header.digests, header.blocks, **tensors)
+            _check_shapes(shard)
+            return shard
+    except (
+        OSError,
+        SafetensorError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise RecordError(
-            f"{path} is no shard of this version ({error}); index into another folder"
+            f"{path} is no shard of this version ({why(error)}); index into another folder"
         ) from None
+
+
+@dataclass(frozen=True)
+class _Header:
+    digests: tuple[str, ...]
+    blocks: tuple[int, ...]
+
+
+def _check_shapes(shard: Shard) -> None:
+    clips, nodes, dim = shard.codes.shape
+    expected = {
+        "codes": (len(shard.digests), nodes, sum(shard.blocks)),
+        "scales": (clips, nodes, len(shard.blocks)),
+        "spans": (clips, nodes, 2),
+        "energy": (clips, shard.energy.shape[-1]),
+        "checks": (clips,),
+    }
+    kinds = {"codes": torch.int8, "checks": torch.int64}
+    for name, shape in expected.items():
+        tensor = getattr(shard, name)
+        kind = kinds.get(name, torch.float32)
+        if tuple(tensor.shape) != shape or tensor.dtype != kind:
+            raise ValueError(f"{name} of {tensor.dtype} {tuple(tensor.shape)}, expected {kind} {shape}")
+    if dim and min(shard.blocks) < 1:
+        raise ValueError(f"blocks of {shard.blocks}")

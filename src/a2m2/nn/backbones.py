@@ -11,6 +11,7 @@ from a2m2.nn.encoders import transformers_backbone
 from a2m2.nn.motion_filters import MotionFilters
 from a2m2.nn.small_cnn import SmallCNN
 from a2m2.nn.sources import load_model, model_from_config
+from a2m2.reading import shorten, why
 
 
 def load_backbone(
@@ -71,8 +72,9 @@ def build_backbone(architecture: Mapping[str, Any]) -> Backbone:
     Raises:
         WeightsError: a description that this version does not know.
     """
+    kind = architecture.get("kind")
     try:
-        kind, stages = architecture["kind"], tuple(architecture["stages"])
+        stages = tuple(architecture["stages"])
         if kind == "motion-filters":
             return MotionFilters(stages=stages)
         if kind == "small-cnn":
@@ -87,6 +89,12 @@ def build_backbone(architecture: Mapping[str, Any]) -> Backbone:
                 last_stride=architecture["last_stride"],
                 difference=architecture["difference"],
             )
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"the description of the backbone cannot be used ({error}); train again") from None
-    raise WeightsError(f"unknown kind of backbone {kind!r}; a newer version of a2m2 may read it")
+    except WeightsError:
+        raise
+    except (
+        Exception
+    ) as error:  # the models of transformers raise anything for a configuration that they cannot take
+        raise WeightsError(
+            f"the description of the backbone cannot be used ({why(error)}); train again"
+        ) from None
+    raise WeightsError(f"unknown kind of backbone {shorten(repr(kind))}; a newer version of a2m2 may read it")

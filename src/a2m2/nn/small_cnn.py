@@ -19,6 +19,7 @@ from a2m2.nn.backbone import Backbone, Frames, StageMaps
 from a2m2.nn.calibration import earlier, later
 from a2m2.nn.motion_matching import MotionMatching
 from a2m2.nn.sources import Normalisation
+from a2m2.reading import shorten
 
 VERSION = 2
 """Part of the digest: changes whenever the same weights would give other maps."""
@@ -44,7 +45,7 @@ class SmallCNN(Backbone):
     def __init__(self, *, stages: tuple[str, ...], difference: bool = False, random_seed: int = 0) -> None:
         unknown = [stage for stage in stages if stage not in ("mid", "last")]
         if unknown:
-            raise WeightsError(f"small-cnn has no stage {unknown[0]}; expected 'mid' or 'last'")
+            raise WeightsError(f"small-cnn has no stage {shorten(str(unknown[0]))}; expected 'mid' or 'last'")
         super().__init__(
             stages=stages,
             channels=tuple(WIDTHS[-3] if stage == "mid" else WIDTHS[-1] for stage in stages),

@@ -19,10 +19,20 @@ from a2m2.eval.describe import Fit
 from a2m2.methods import METHODS
 from a2m2.networks import build_network
 from a2m2.nn import build_backbone, load_backbone
+from a2m2.reading import mapping_of, shorten
 from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
 from a2m2.recognize.origin import Origin
 from a2m2.train_settings import NetworkSettings
-from a2m2.weights import SavedNetwork, cohort_of, fill, network_digest, without_cohort
+from a2m2.weights import (
+    SavedNetwork,
+    check_finite,
+    check_network,
+    check_settings,
+    cohort_of,
+    fill,
+    network_digest,
+    without_cohort,
+)
 
 _PREFIX = "encoder."
 """Begins the names of the encoder's tensors."""
@@ -63,18 +73,22 @@ def encoder_of(
     settings = NetworkSettings.build(header["settings"], source=str(path))
     if settings.method not in METHODS:
         # The name of a function elsewhere would be imported: a file must not be able to ask for that.
-        raise ValueError(f"method {settings.method!r} is not one of this package")
+        raise ValueError(f"method {shorten(repr(settings.method))} is not one of this package")
+    check_settings(settings)
     weights = {
         name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_PREFIX)
     }
+    check_finite(weights)
     if origin.kind == "weights":
+        check_network(settings, mapping_of(header["architecture"]), weights)
         network = build_network(settings, backbone=build_backbone(header["architecture"]))
         own = without_cohort(weights)
         fill(network, own, source=str(path))
         digest = network_digest(own, settings)
         cohort = cohort_of(weights, network, settings)
         return TrainedEncoder(
-            SavedNetwork(path, network.eval(), settings, header["provenance"], digest, cohort), origin
+            SavedNetwork(path, network.eval(), settings, mapping_of(header["provenance"]), digest, cohort),
+            origin,
         )
     backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
     encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))

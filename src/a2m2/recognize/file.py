@@ -7,6 +7,7 @@ again and compared. The filter bank has no weights. A checksum covers every tens
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from a2m2.errors import ConfigError, WeightsError
 from a2m2.eval.describe import scales_of
 from a2m2.moments import candidate_windows
 from a2m2.nn.digest import tensors_digest
+from a2m2.reading import mapping_of, parse_json, shorten, typed, why
 from a2m2.recognize.confidence import Confidence
 from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors
 from a2m2.recognize.encoders import ClipEncoder
@@ -29,7 +31,7 @@ from a2m2.recognize.report import LeaveOneOut
 from a2m2.recognize.supports import SupportClip, pack_bytes, unpack_bytes
 from a2m2.structures import Descriptors
 from a2m2.versions import versions
-from a2m2.weights import read_tensors, write_tensors
+from a2m2.weights import check_finite, named, read_tensors, write_tensors
 
 FORMAT = "a2m2-recognizer-1"
 CURE = "copy it again, or enrol anew with 'a2m2 enrol'"
@@ -76,26 +78,39 @@ def load_enrolled(path: Path) -> Enrolled:
     tensors = {name: tensor.clone() for name, tensor in read.items()}
     if metadata.get("format") != FORMAT:
         raise WeightsError(
-            f"{path} is not a recogniser (format {metadata.get('format')!r}, expected {FORMAT!r}); make one with "
-            "'a2m2 enrol'"
+            f"{path} is not a recogniser (format {shorten(repr(metadata.get('format')))}, expected {FORMAT!r}); make "
+            "one with 'a2m2 enrol'"
         )
     text = metadata.get("header", "")
     if metadata.get("checksum") != tensors_digest(tensors, {"header": text}):
         raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {CURE}")
     try:
-        return _enrolled(path, json.loads(text), tensors)
-    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise WeightsError(f"{path} cannot be used ({reason}); {CURE}") from None
+        return _enrolled(path, mapping_of(parse_json(text)), tensors)
+    except WeightsError as error:
+        raise named(path, error) from None
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        ConfigError,
+    ) as error:
+        raise WeightsError(f"{path} cannot be used ({why(error)}); {CURE}") from None
 
 
 def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enrolled:
     encoder = encoder_of(path, header, tensors, again="enrol anew with 'a2m2 enrol'")
+    check_finite({name: tensor for name, tensor in tensors.items() if name.startswith("supports.")})
     descriptors = _descriptors(encoder, tensors, tuple(header["blocks"]))
+    order_prior = float(header["order_prior"])
+    if not 0 <= order_prior < math.inf:
+        raise ValueError(f"an order prior of {order_prior}")
     enrolled = Enrolled(
         encoder=encoder,
-        matcher=encoder.matcher(float(header["order_prior"])),
-        order_prior=float(header["order_prior"]),
+        matcher=encoder.matcher(order_prior),
+        order_prior=order_prior,
         supports=_supports(header["supports"], tensors),
         descriptors=descriptors,
         confidence=TypeAdapter(Confidence).validate_python(header["confidence"]),
@@ -103,6 +118,11 @@ def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tenso
     )
     if len(enrolled.supports) != len(descriptors):
         raise ValueError(f"{len(enrolled.supports)} clips with descriptors of {len(descriptors)}")
+    confidence = enrolled.confidence
+    if not (math.isfinite(confidence.threshold) and 0 < confidence.sharpness < math.inf):
+        raise ValueError(f"a confidence of {confidence}")
+    if len({type(support.label) for support in enrolled.supports}) != 1:
+        raise ValueError("no clips, or classes that are numbers and names mixed")
     return enrolled
 
 
@@ -141,13 +161,14 @@ def _supports(entries: list[dict[str, Any]], tensors: Mapping[str, Tensor]) -> t
     lengths = tensors["thumbnails.lengths"]
     pictures = tensors["thumbnails.bytes"].split(lengths.sum(1).tolist())
     return tuple(
-        SupportClip(
-            name=entry["name"],
-            label=entry["label"],
-            digest=entry["digest"],
-            frame_seconds=tuple(seconds.tolist()),
-            duration_seconds=float(duration),
-            thumbnails=unpack_bytes(data, length),
+        typed(
+            SupportClip,
+            {
+                **mapping_of(entry),
+                "frame_seconds": tuple(seconds.tolist()),
+                "duration_seconds": float(duration),
+                "thumbnails": unpack_bytes(data, length),
+            },
         )
         for entry, seconds, duration, data, length in zip(
             entries,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from a2m2.checks import atomic_path
 from a2m2.errors import A2M2Error, TrainingError
 from a2m2.ot import TransportError
+from a2m2.reading import why
 from a2m2.train.batches import Batch, BatchLoader
 from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.ranks import ALONE, Ranks
@@ -27,7 +30,23 @@ from a2m2.train_records import BestStep, Metric, TrainRecord
 from a2m2.weights import save_network, write_tensors
 
 _PARTS = {"state_dict", "loops", "callbacks"}
-_DAMAGE = (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
+_DAMAGE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    ImportError,
+    NotImplementedError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
 """What torch.load raises for files that are damaged, foreign, or hold more than tensors and plain values."""
 
 
@@ -64,25 +83,44 @@ class SafeCheckpointIO(TorchCheckpointIO):
         Raises:
             TrainingError: damaged, or not a checkpoint.
         """
-        checkpoint = self.ranks.from_first(lambda: self._read(path))
-        _count_batches(checkpoint, self.ranks)
-        return checkpoint
+        return self.ranks.from_first(lambda: self._read(path))
 
     def _read(self, path: str | Path) -> dict[str, Any]:
         try:
             with warnings.catch_warnings():
                 # What torch suspects of a foreign file is said by the error below.
                 warnings.simplefilter("ignore")
-                checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _PARTS:
+                _check_packing(Path(path))
+                checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(checkpoint, dict) or not all(
+                isinstance(checkpoint.get(part), dict) for part in _PARTS
+            ):
                 raise ValueError("it holds something else")
+            _count_batches(checkpoint, self.ranks)
         except _DAMAGE as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"{path} cannot be read as a checkpoint ({reason}); remove it to start again, or go on from its "
+                f"{path} cannot be read as a checkpoint ({why(error)}); remove it to start again, or go on from its "
                 "weights.safetensors with --weights"
             ) from None
         return checkpoint
+
+
+def _check_packing(path: Path) -> None:
+    """Refuse archives that are not packed as ours are: what is inside takes the room that it takes in the file.
+
+    Older formats of torch, which tell beforehand how much memory they want, are no archives.
+
+    Raises:
+        zipfile.BadZipFile: no archive.
+        ValueError: something in it is compressed, or claims more bytes than the file has.
+    """
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise ValueError("it is compressed")
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError("its parts claim more bytes than it has")
 
 
 def _count_batches(checkpoint: dict[str, Any], ranks: Ranks) -> None:

@@ -1,5 +1,6 @@
 """Trained networks on disk, and those that come with the package."""
 
+from a2m2.weights.claims import check_finite, check_network, check_settings
 from a2m2.weights.cohort import cohort_of, cohort_tensors, without_cohort
 from a2m2.weights.network_file import (
     FILE_NAME,
@@ -7,6 +8,7 @@ from a2m2.weights.network_file import (
     SavedNetwork,
     fill,
     load_network,
+    named,
     network_digest,
     network_file,
     pack_tensors,
@@ -22,10 +24,14 @@ __all__ = [
     "MOTION_SMALL",
     "NetworkFile",
     "SavedNetwork",
+    "check_finite",
+    "check_network",
+    "check_settings",
     "cohort_of",
     "cohort_tensors",
     "fill",
     "load_network",
+    "named",
     "network_digest",
     "network_file",
     "pack_tensors",

@@ -22,12 +22,25 @@ from a2m2.model import FewShotModel
 from a2m2.networks import build_network
 from a2m2.nn import build_backbone
 from a2m2.nn.digest import tensors_digest
+from a2m2.reading import mapping_of, parse_json, shorten, why
 from a2m2.structures import Descriptors
 from a2m2.train_settings import NetworkSettings
+from a2m2.weights.claims import check_finite, check_network
 from a2m2.weights.cohort import cohort_of, cohort_tensors, without_cohort
 from a2m2.weights.shipped import shipped_file, shipped_networks
 
 FORMAT = "a2m2-network-1"
+_UNREADABLE = (
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+)
+"""What safetensors and torch raise for headers that are damaged, or name types and shapes that torch does not have."""
 FILE_NAME = "weights.safetensors"
 """Its name in a training folder."""
 
@@ -118,13 +131,15 @@ def load_network(place: str | Path) -> SavedNetwork:
     """
     path = network_file(place)
     file = read_network(path)
-    network = build_network(file.settings, backbone=build_backbone(file.architecture))
     tensors = without_cohort(file.tensors)
-    fill(network, tensors, source=str(path))
     try:
+        network = build_network(file.settings, backbone=build_backbone(file.architecture))
+        fill(network, tensors, source=str(path))
         cohort = cohort_of(file.tensors, network, file.settings)
-    except ValueError as error:
-        raise WeightsError(f"{path} cannot be used ({error}); copy or train it again") from None
+    except (ValueError, RuntimeError, ConfigError) as error:
+        raise WeightsError(f"{path} cannot be used ({why(error)}); copy or train it again") from None
+    except WeightsError as error:
+        raise named(path, error) from None
     digest = network_digest(tensors, file.settings)
     return SavedNetwork(path, network.eval(), file.settings, file.provenance, digest, cohort)
 
@@ -155,14 +170,17 @@ def read_network(path: Path) -> NetworkFile:
     metadata, tensors = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise WeightsError(
-            f"{path} is not a network of a2m2 (format {metadata.get('format')!r}, expected {FORMAT!r}); give a "
-            "training folder, or name a backbone with --backbone"
+            f"{path} is not a network of a2m2 (format {shorten(repr(metadata.get('format')))}, expected {FORMAT!r}); "
+            "give a training folder, or name a backbone with --backbone"
         )
     try:
-        settings = NetworkSettings.build(json.loads(metadata["settings"]), source=str(path))
-        architecture, provenance = json.loads(metadata["architecture"]), json.loads(metadata["provenance"])
+        settings = NetworkSettings.build(mapping_of(parse_json(metadata["settings"])), source=str(path))
+        architecture = mapping_of(parse_json(metadata["architecture"]))
+        provenance = mapping_of(parse_json(metadata["provenance"]))
+        check_network(settings, architecture, tensors)
+        check_finite(tensors)
     except (KeyError, ValueError, ConfigError) as error:
-        raise WeightsError(f"the settings in {path} cannot be used ({error}); train again") from None
+        raise WeightsError(f"the settings in {path} cannot be used ({why(error)}); train again") from None
     return NetworkFile(settings, architecture, provenance, tensors)
 
 
@@ -198,6 +216,12 @@ def fill(
             "that they were trained with"
         )
     for name, tensor in expected.items():
+        kinds = {tensor.is_floating_point() or tensor.is_complex() for tensor in (tensor, given[name])}
+        if len(kinds) > 1 or given[name].is_complex():
+            raise WeightsError(
+                f"the weights in {source} are of another configuration: {name} is of {given[name].dtype}, expected "
+                f"{tensor.dtype}; use the configuration that they were trained with"
+            )
         if tensor.shape != given[name].shape:
             raise WeightsError(
                 f"the weights in {source} are of another configuration: {name} has shape "
@@ -251,5 +275,10 @@ def read_tensors(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read as weights ({error}); {cure}") from None
+    except _UNREADABLE as error:
+        raise WeightsError(f"{path} cannot be read as weights ({why(error)}); {cure}") from None
+
+
+def named(path: Path, error: WeightsError) -> WeightsError:
+    """``error`` with the name of the file that led to it, if it has none."""
+    return error if str(path) in str(error) else WeightsError(f"{path}: {error}")

@@ -237,7 +237,7 @@ def _near(old: Any, dice: random.Random) -> Any:
         return dice.choice((old[:cut], old[cut:] + old[:cut], old.upper(), old + old))
     if isinstance(old, list):
         return dice.sample(old, len(old))
-    return dict(reversed(old.items()))
+    return dict(reversed(old.items())) if isinstance(old, dict) else None
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

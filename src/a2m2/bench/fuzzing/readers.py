@@ -7,23 +7,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from a2m2.bench.fuzzing import samples
+from a2m2.bench.fuzzing import models, samples
+from a2m2.bench.fuzzing.containers import damage_checkpoint, damage_safetensors, damage_video, unsealed
 from a2m2.bench.fuzzing.documents import damage_json, damage_json_lines, damage_table, damage_yaml
 from a2m2.bench.fuzzing.raw import Mutator
 from a2m2.config import load
 from a2m2.data import DigestCache, load_dataset
 from a2m2.data.annotations import read_annotation
 from a2m2.data.lists import read_lists
+from a2m2.data.store import FeatureStore
 from a2m2.eval.stats import compare_runs, read_summary, verified_accuracies
+from a2m2.library.catalogue import read_catalogue
+from a2m2.library.eyes import read_eyes
+from a2m2.library.shards import map_shard
 from a2m2.recognition_records import read_recognition
+from a2m2.recognize.file import load_enrolled
 from a2m2.records import read_evidence, read_run
 from a2m2.settings import EvaluateSettings
 from a2m2.studies.grid import read_cells
 from a2m2.study_records import read_study
 from a2m2.synth import SynthConfig
 from a2m2.train.folder import TrainingFolder
+from a2m2.train.keeper import SafeCheckpointIO
 from a2m2.train_records import read_metrics, read_training
 from a2m2.train_settings import TrainSettings
+from a2m2.video import probe, read_clip
+from a2m2.weights import load_network
 
 
 @dataclass(frozen=True)
@@ -168,9 +177,93 @@ TEXT: tuple[Reader, ...] = (
 )
 
 
+def _recognizer(folder: Path, file: str) -> None:
+    enrolled = load_enrolled(folder / file)
+    assert len(enrolled.labels) == len(enrolled.supports)
+
+
+def _catalogue(folder: Path, file: str) -> None:
+    catalogue = read_catalogue(folder)
+    for row in catalogue.contents[:10].tolist():
+        catalogue.place_of(row)
+        catalogue.names_of(row)
+
+
+def _shard(folder: Path, file: str) -> None:
+    shard = map_shard(folder / file)
+    if len(shard):
+        shard.check([0])
+        shard.values([0])
+
+
+def _feature(folder: Path, file: str) -> None:
+    store = FeatureStore(folder)
+    store.contains(*models.FEATURE)
+    store.get(*models.FEATURE)
+
+
+def _video(folder: Path, file: str) -> None:
+    probe(folder / file)
+    read_clip(folder / file, num_frames=4)
+
+
+TENSORS: tuple[Reader, ...] = (
+    Reader(
+        "network",
+        models.network,
+        ("weights.safetensors",),
+        damage_safetensors(unsealed),
+        lambda folder, file: load_network(folder / file),
+        share=0.5,
+    ),
+    Reader(
+        "recogniser",
+        models.recognizers,
+        ("frozen.a2m2", "trained.a2m2"),
+        damage_safetensors(models.header_seal),
+        _recognizer,
+        share=0.5,
+    ),
+    Reader(
+        "library's encoder",
+        models.library,
+        ("library.safetensors",),
+        damage_safetensors(models.header_seal),
+        lambda folder, _: read_eyes(folder),
+        share=0.3,
+    ),
+    Reader(
+        "catalogue",
+        models.library,
+        ("catalogue.safetensors",),
+        damage_safetensors(models.header_seal),
+        _catalogue,
+        share=0.5,
+    ),
+    Reader("shard", models.library, ("shard.safetensors",), damage_safetensors(unsealed), _shard, share=0.5),
+    Reader(
+        "feature",
+        models.features,
+        (models.feature_file(),),
+        damage_safetensors(models.feature_seal),
+        _feature,
+        share=0.5,
+    ),
+    Reader(
+        "checkpoint",
+        models.checkpoint,
+        ("last.ckpt",),
+        damage_checkpoint,
+        lambda folder, file: SafeCheckpointIO().load_checkpoint(folder / file),
+        share=0.5,
+    ),
+    Reader("video", models.video, ("clip.mp4",), damage_video, _video, share=0.2, seconds=60),
+)
+
+
 def all_readers() -> tuple[Reader, ...]:
     """Every reader, in the order of tables."""
-    return TEXT
+    return (*TEXT, *TENSORS)
 
 
 def chosen(names: Sequence[str]) -> tuple[Reader, ...]:

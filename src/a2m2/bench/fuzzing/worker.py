@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import tempfile
@@ -73,6 +74,8 @@ def judge(reader: Reader, folder: Path, file: str) -> tuple[str, str]:
 def serve(connection: Connection, place: Place, work: Path, findings: Path) -> None:
     """Read the chunks asked for until None comes."""
     _limit_memory()
+    # A damaged name of a backbone is not looked for elsewhere.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.simplefilter("ignore")
     prepared: dict[str, tuple[Reader, Path, dict[str, bytes]]] = {}
     connection.send(None)
