@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a2m2.cli.options import Cache, Config, DryRun, Overrides, Threads, as_overrides
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, Threads, as_overrides, import_methods
 from a2m2.progress import show_progress
 
 
@@ -110,6 +110,7 @@ def evaluate(
             *(overrides or []),
         ],
     )
+    import_methods(method or [])
     from a2m2.cli.tables import print_accuracy, print_plan
     from a2m2.eval.evaluate import evaluate as run
     from a2m2.eval.evaluate import plan

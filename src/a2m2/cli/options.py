@@ -88,3 +88,16 @@ def as_overrides(section: str, **values: Any) -> list[str]:
         text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
         lines.append(f"{prefix}{key}={text}")
     return lines
+
+
+def import_methods(names: list[str]) -> None:
+    """Import methods of outsiders that the command line names, so that the files of their networks may name them too.
+
+    Raises:
+        ConfigError: no such function.
+    """
+    for name in names:
+        if ":" in name:
+            from a2m2.methods import find_method
+
+            find_method(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides, import_methods
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
                 *(overrides or []),
             ],
         )
+        import_methods([method] if method else [])
         from a2m2.cli.tables import print_plan
         from a2m2.train.launch import train_on_devices
         from a2m2.train.prepare import plan, prepare
