@@ -9,9 +9,11 @@ from a2m2.ot.differentiable import emd, emd_with_plan
 from a2m2.ot.errors import TransportError, UncertifiedError
 from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
 from a2m2.ot.solver import solve, solve_values
+from a2m2.ot.within import NearPlan, solve_within
 
 __all__ = [
     "Certificate",
+    "NearPlan",
     "TransportError",
     "TransportPlan",
     "TransportValues",
@@ -20,4 +22,5 @@ __all__ = [
     "emd_with_plan",
     "solve",
     "solve_values",
+    "solve_within",
 ]

@@ -57,3 +57,9 @@ def called(function: Function) -> Function:
     """Compile a step that is seldom needed and stays a function of its own."""
     decorated: Function = njit(**_STEP_OPTIONS)(function)
     return decorated
+
+
+def summing(function: Function) -> Function:
+    """Compile a step made of long loops; sums and minima of finite numbers may be taken in any order."""
+    decorated: Function = njit(fastmath={"reassoc", "nsz", "nnan"}, **_STEP_OPTIONS)(function)
+    return decorated

@@ -19,7 +19,7 @@ from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
 from a2m2.ot.refusals import check_form, refusal
 from a2m2.ot.workspace import make_workspace
 
-_ENTRIES_PER_THREAD = 40_000
+ENTRIES_PER_THREAD = 40_000
 """Cost entries a thread must get to be worth its start: about a third of a millisecond of solving."""
 
 
@@ -100,7 +100,7 @@ def _solve(
     (batch, num_rows), num_columns = a.shape, b.shape[1]
     results = empty_results(batch, num_rows, num_columns, problems.flat.dtype, with_plan=with_plan)
     wanted = torch.get_num_threads() if num_threads is None else num_threads
-    num_ranges = max(1, min(wanted, batch, problems.flat.size // _ENTRIES_PER_THREAD))
+    num_ranges = max(1, min(wanted, batch, problems.flat.size // ENTRIES_PER_THREAD))
     _run(problems, results, num_ranges)
 
     def tensor(array: NDArray[np.generic]) -> Tensor:

@@ -1,0 +1,110 @@
+"""Neighbours that are alike become one node: a small problem in place of a long one.
+
+Candidates of a long video come in the order of time, and where little moves, neighbours cost the same. A run of
+rows stays one group while each row differs from the first of the run by at most ``reach`` on average. A group has the
+sum of its members' weights and their weighted mean cost, so a plan of the grouped problem, spread over the members
+in proportion to their weights, is a plan of the whole problem at the same cost.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2m2.ot.compiling import summing
+
+
+@summing
+def distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Sum of the absolute differences of two rows."""
+    total = one[0] - one[0]
+    for k in range(one.shape[0]):
+        total += abs(one[k] - other[k])
+    return float(total)
+
+
+@summing
+def group_rows(
+    flat: NDArray[np.floating],
+    origin: int,
+    rows: int,
+    columns: int,
+    weights: NDArray[np.floating],
+    reach: float,
+    group: NDArray[np.int64],
+    group_weights: NDArray[np.float64],
+    grouped: NDArray[np.float64],
+) -> int:
+    """Group neighbouring rows; fill each row's group, the groups' weights and mean rows; their number.
+
+    A group without weight gets zeros: nothing is shipped from it.
+    """
+    count = 0
+    leader = flat[origin : origin + columns]
+    mean = grouped[:columns]
+    for row in range(rows):
+        source = flat[origin + row * columns : origin + (row + 1) * columns]
+        weight = np.float64(weights[row])
+        if row == 0 or distance(leader, source) > reach * columns:
+            leader = source
+            mean = grouped[count * columns : (count + 1) * columns]
+            group_weights[count] = 0.0
+            for column in range(columns):
+                mean[column] = 0.0
+            count += 1
+        group[row] = count - 1
+        group_weights[count - 1] += weight
+        for column in range(columns):
+            mean[column] += weight * source[column]
+    for one in range(count):
+        mean = grouped[one * columns : (one + 1) * columns]
+        factor = 1.0 / group_weights[one] if group_weights[one] > 0.0 else 0.0
+        for column in range(columns):
+            mean[column] *= factor
+    return count
+
+
+@summing
+def transpose(source: NDArray[np.float64], rows: int, columns: int, target: NDArray[np.float64]) -> None:
+    """``target[j, i] = source[i, j]``, in tiles that stay in cache."""
+    for top in range(0, rows, 16):
+        for left in range(0, columns, 16):
+            for row in range(top, min(top + 16, rows)):
+                for column in range(left, min(left + 16, columns)):
+                    target[column * rows + row] = source[row * columns + column]
+
+
+@summing
+def least_of_columns(
+    flat: NDArray[np.floating],
+    origin: int,
+    a: NDArray[np.floating],
+    u: NDArray[np.float64],
+    v: NDArray[np.float64],
+) -> None:
+    """``v_j = min_i (c_ij - u_i)`` over the rows that have weight: the c-transform of ``u``."""
+    columns = v.shape[0]
+    for column in range(columns):
+        v[column] = np.inf
+    for row in range(a.shape[0]):
+        if a[row] > 0.0:
+            own = u[row]
+            source = flat[origin + row * columns : origin + (row + 1) * columns]
+            for column in range(columns):
+                reduced = source[column] - own
+                v[column] = reduced if reduced < v[column] else v[column]
+
+
+@summing
+def least_of_rows(
+    flat: NDArray[np.floating], origin: int, v: NDArray[np.float64], u: NDArray[np.float64]
+) -> None:
+    """``u_i = min_j (c_ij - v_j)``: the c-transform of ``v``."""
+    columns = v.shape[0]
+    for row in range(u.shape[0]):
+        source = flat[origin + row * columns : origin + (row + 1) * columns]
+        least = np.inf
+        for column in range(columns):
+            reduced = source[column] - v[column]
+            least = reduced if reduced < least else least
+        u[row] = least
