@@ -42,10 +42,11 @@ def ablate(
 
         a2m2 report runs/knobs-sets
     """
-    from a2m2.studies.grid import read_grid
+    from a2m2.studies.grid import read_cells, read_grid
     from a2m2.studies.run import plan, run
 
     settings = read_grid(grid)
+    read_cells(grid, out)  # what does not fit together is told here, with the name of the file
     if episodes is not None:
         protocol = {**settings.evaluate.get("protocol", {}), "episodes": episodes}
         settings = settings.model_copy(update={"evaluate": {**settings.evaluate, "protocol": protocol}})
