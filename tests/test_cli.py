@@ -159,7 +159,7 @@ def test_ctrl_c_in_a_training_names_resume(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("a2m2.train.train.train", interrupted)
+    monkeypatch.setattr("a2m2.train.launch.train_on_devices", interrupted)
     assert call(monkeypatch, command, "--data", tmp_path, "--out", tmp_path / "run") == 130
     assert "the same command with --resume goes on from the last checkpoint" in capsys.readouterr().err
 

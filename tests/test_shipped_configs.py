@@ -14,7 +14,7 @@ from a2m2.train_records import read_metrics
 from a2m2.train_settings import TrainSettings
 from a2m2.weights import load_network
 from tiny_backbones import CONFIGS, save_tiny
-from train_fixtures import one_thread, tiny_data
+from train_fixtures import annotate, one_thread, tiny_data
 
 TRAINED = sorted(name for name, path in shipped().items() if {"pretrain", "meta"} & read_yaml(path).keys())
 SMALL = (
@@ -40,7 +40,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     splits = {"train": ["right", "left"], "val": ["up", "still"]}
-    return tiny_data(tmp_path_factory.mktemp("data") / "squares", splits, clips_per_class=2)
+    return annotate(tiny_data(tmp_path_factory.mktemp("data") / "squares", splits, clips_per_class=2))
 
 
 def tiny_source(source: str, folder: Path) -> str:

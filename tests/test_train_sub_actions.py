@@ -26,7 +26,7 @@ from a2m2.train.train import train
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import AugmentSettings, Stage
 from a2m2.weights import read_tensors
-from train_fixtures import tiny_data, tiny_settings
+from train_fixtures import annotate, tiny_data, tiny_settings
 
 
 def test_frames_show_what_their_times_say(tmp_path: Path) -> None:
@@ -72,18 +72,9 @@ def test_the_classifier_begins_with_about_one_sub_action_a_candidate() -> None:
     assert head.sub_actions.bias.tolist() == pytest.approx([-math.log(7)] * 7)
 
 
-def annotated_data(root: Path) -> Path:
-    """Tiny clips, the first half second of each of which shows what its class is called."""
-    tiny_data(root)
-    for clip in sorted(root.rglob("*.mp4")):
-        span = {"name": clip.parent.name, "start_seconds": 0.0, "end_seconds": 0.5}
-        clip.with_suffix(".json").write_text(json.dumps({"spans": [span]}))
-    return root
-
-
 @pytest.mark.parametrize("memory", [True, False])
 def test_batches_tell_what_goes_on_in_the_frames_that_they_hold(memory: bool, tmp_path: Path) -> None:
-    dataset = load_dataset(str(annotated_data(tmp_path / "data"))).select(["train"])
+    dataset = load_dataset(str(annotate(tiny_data(tmp_path / "data")))).select(["train"])
     clips = ClipSource(dataset.videos, VideoSettings(num_frames=4, resize=32, crop=32))
     if memory:
         clips.keep(FeatureStore(tmp_path / "store"), DigestCache(tmp_path))
@@ -100,7 +91,7 @@ def test_batches_tell_what_goes_on_in_the_frames_that_they_hold(memory: bool, tm
 
 
 def test_sub_actions_are_learnt_in_pre_training_alone(tmp_path: Path) -> None:
-    data = annotated_data(tmp_path / "data")
+    data = annotate(tiny_data(tmp_path / "data"))
     weighted = ("pretrain.sub_action_weight=1", "meta.base_loss_weight=0.5")
 
     def run(stage: Stage, name: str, *overrides: str, start: Path | None = None) -> TrainRecord:
