@@ -222,6 +222,7 @@ def _a2_matcher(m2: M2Settings, a2: A2Settings) -> A2Matcher:
         learn_temperature=a2.learn_temperature,
         dim=descriptor_length(m2) if a2.weights == "gate" else None,
         num_threads=1,
+        tolerance=a2.tolerance,
     )
 
 
@@ -255,4 +256,6 @@ def _options(a2: A2Settings) -> str:
         parts.append(f"{a2.weights} weights")
     if a2.order_prior > 0:
         parts.append(f"order prior {a2.order_prior:g} on {a2.order_axis}")
+    if a2.tolerance > 0:
+        parts.append(f"within {a2.tolerance:g} of the optimum")
     return f" ({', '.join(parts)})" if parts else ""

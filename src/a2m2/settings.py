@@ -140,6 +140,8 @@ class A2Settings(Section):
     """Let training find τ, starting from temperature."""
     width: int = Field(default=128, ge=8, multiple_of=8)
     """Channels inside the learnt matchers trx and hyrsm, a multiple of 8; 1152 in TRX's paper."""
+    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    """Largest relative error of the transport where no gradient is wanted, certified; 0 is exact. For long videos."""
 
 
 class TaskSettings(Section):

@@ -12,6 +12,7 @@ and with respect to the weights the dual potentials; nothing is unrolled.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from a2m2.matching.node_weights import FLOOR, WeightRule, WeightSource, energy_w
 from a2m2.matching.order import OrderAxis, candidate_positions, order_cost
 from a2m2.matching.shots import ShotRule, Targets, merge_shots
 from a2m2.matching.temperature import Temperature
-from a2m2.ot import emd_with_plan
+from a2m2.ot import emd_with_plan, emd_within
 from a2m2.structures import Descriptors, Evidence, Match
 
 
@@ -57,6 +58,9 @@ class A2Matcher(Matcher):
         learn_temperature: make τ a parameter.
         dim: descriptor length, needed by ``gate`` only.
         num_threads: threads of the transport solver; None for all cores.
+        tolerance: largest relative error of the EMD, certified for each pair; 0 is exact. It saves time on long
+            videos only. Where a gradient through the EMD is wanted, as in training, the EMD is exact
+            whatever this says: the plan of a near solution is not its gradient.
     """
 
     aligns = True
@@ -75,8 +79,11 @@ class A2Matcher(Matcher):
         learn_temperature: bool = False,
         dim: int | None = None,
         num_threads: int | None = None,
+        tolerance: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= tolerance < 1:
+            raise ValueError(f"expected a tolerance in [0, 1), got {tolerance}")
         if order_prior < 0:
             raise ValueError(f"expected order_prior ≥ 0, got {order_prior}")
         if weights == "gate" and dim is None:
@@ -89,6 +96,7 @@ class A2Matcher(Matcher):
         self.order_prior = order_prior
         self.order_axis: OrderAxis = order_axis
         self.num_threads = num_threads
+        self.tolerance = tolerance
         # Energy lies in time, not in the descriptors: it too tells where a candidate is.
         self.uses_order = order_prior > 0 or weights == "energy"
         self.learnt = weights == "gate"
@@ -119,16 +127,29 @@ class A2Matcher(Matcher):
             query_positions = candidate_positions(query, self.order_axis)
             cost = cost + self.order_prior * order_cost(query_positions, targets.positions)
         query_weights, target_weights = self._weights(query, targets, cosines)
-        value, plan = emd_with_plan(
-            cost.flatten(0, 1),
-            query_weights.flatten(0, 1),
-            target_weights.flatten(0, 1),
-            num_threads=self.num_threads,
+        value, plan = self._transport(
+            cost.flatten(0, 1), query_weights.flatten(0, 1), target_weights.flatten(0, 1)
         )
         pairs = cost.shape[:2]
         score = self.temperature() * (1 - value.view(pairs))
-        evidence = Evidence(plan.plan.view(cost.shape), cosines.centred.detach(), targets.labels)
+        evidence = Evidence(plan.view(cost.shape), cosines.centred.detach(), targets.labels)
         return Match(class_mean(score, targets.labels, num_classes), evidence)
+
+    def _transport(
+        self,
+        cost: Float[Tensor, "pair row column"],
+        a: Float[Tensor, "pair row"],
+        b: Float[Tensor, "pair column"],
+    ) -> tuple[Float[Tensor, " pair"], Float[Tensor, "pair row column"]]:
+        """EMD and plan of each pair."""
+        wants_gradient = torch.is_grad_enabled() and (
+            cost.requires_grad or a.requires_grad or b.requires_grad
+        )
+        if self.tolerance > 0 and not wants_gradient:
+            near = emd_within(cost, a, b, tolerance=self.tolerance, num_threads=self.num_threads)
+            return near.value, near.plan
+        value, solved = emd_with_plan(cost, a, b, num_threads=self.num_threads)
+        return value, solved.plan
 
     def _weights(
         self, query: Descriptors, targets: Targets, cosines: PairCosines

@@ -9,7 +9,7 @@ from a2m2.ot.differentiable import emd, emd_with_plan
 from a2m2.ot.errors import TransportError, UncertifiedError
 from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
 from a2m2.ot.solver import solve, solve_values
-from a2m2.ot.within import NearPlan, solve_within
+from a2m2.ot.within import NearPlan, emd_within, solve_within
 
 __all__ = [
     "Certificate",
@@ -20,6 +20,7 @@ __all__ = [
     "UncertifiedError",
     "emd",
     "emd_with_plan",
+    "emd_within",
     "solve",
     "solve_values",
     "solve_within",

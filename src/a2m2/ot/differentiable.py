@@ -8,6 +8,7 @@ solver. Where the optimum is not unique (flags ``tied`` and ``degenerate``) thes
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from a2m2.ot.refusals import bad_weights, check_form
 from a2m2.ot.solver import host, solve, solve_values
 
 Solved = TypeVar("Solved", TransportPlan, TransportValues)
+Result = TypeVar("Result")
 
 
 class _Value(torch.autograd.Function):
@@ -103,11 +105,20 @@ def _value_of(
 ) -> tuple[Tensor, Solved]:
     check_form(cost, a, b, num_threads)
     with torch.autocast(device_type=cost.device.type, enabled=False):
-        normal_a, normal_b = a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True)
-        try:
-            solved = solver(cost, normal_a, normal_b, num_threads=num_threads)
-        except TransportError as error:
-            # Say it of the weights that came, not of what division by their sum made of them.
-            raise (bad_weights("a", host(a)) or bad_weights("b", host(b)) or error) from None
+        normal_a, normal_b, solved = solve_shares(
+            functools.partial(solver, num_threads=num_threads), cost, a, b
+        )
         value: Tensor = _Value.apply(cost, normal_a, normal_b, solved)
     return value, solved
+
+
+def solve_shares(
+    solver: Callable[[Tensor, Tensor, Tensor], Result], cost: Tensor, a: Tensor, b: Tensor
+) -> tuple[Tensor, Tensor, Result]:
+    """The weights normalised to sum 1, and what ``solver`` makes of them; refusals name the weights that came."""
+    normal_a, normal_b = a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True)
+    try:
+        return normal_a, normal_b, solver(cost, normal_a, normal_b)
+    except TransportError as error:
+        # Say it of the weights that came, not of what division by their sum made of them.
+        raise (bad_weights("a", host(a)) or bad_weights("b", host(b)) or error) from None

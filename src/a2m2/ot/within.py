@@ -15,6 +15,7 @@ from torch import Tensor
 
 from a2m2.ot.coarse_to_fine import Within, make_room, solve_range_within
 from a2m2.ot.compiling import entry
+from a2m2.ot.differentiable import solve_shares
 from a2m2.ot.errors import TransportError
 from a2m2.ot.kernel import Problems
 from a2m2.ot.lanes import WIDTH
@@ -110,6 +111,23 @@ def solve_within(
         nodes=tensor(results.nodes),
         exact=tensor(~results.reached),
     )
+
+
+def emd_within(
+    cost: Float[Tensor, "batch row column"],
+    a: Float[Tensor, "batch row"],
+    b: Float[Tensor, "batch column"],
+    *,
+    tolerance: float = 1e-3,
+    num_threads: int | None = None,
+) -> NearPlan:
+    """As :func:`solve_within`, of weights normalised to sum 1: its ``value`` is that of :func:`a2m2.ot.emd`, or up to
+    ``tolerance`` (relative) above. Autocast is off inside. Gradients are not recorded.
+    """
+    check_form(cost, a, b, num_threads)
+    solver = functools.partial(solve_within, tolerance=tolerance, num_threads=num_threads)
+    with torch.autocast(device_type=cost.device.type, enabled=False), torch.no_grad():
+        return solve_shares(solver, cost, a, b)[2]
 
 
 @functools.cache
