@@ -120,7 +120,7 @@ def test_pictures_that_are_damaged(tmp_path: Path) -> None:
 def test_pictures_of_another_size(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "clip", [f"{k}.png" for k in range(3)])
     Image.new("RGB", (80, 64)).save(folder / "1.png")
-    refused(folder, r"clip: 1\.png is 80x64, the first is 64x64; make all pictures the same size$")
+    refused(folder, r"clip: 1\.png is 80x64, 0\.png is 64x64; make all pictures the same size$")
 
 
 def test_a_damaged_picture_that_is_not_asked_for_is_still_damage(tmp_path: Path) -> None:

@@ -314,3 +314,36 @@ def test_probe_tells_all(tmp_path: Path) -> None:
         codec="h264",
         is_variable_rate=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("suffix", "num_b_frames"), [("mp4", 0), ("mp4", 3), ("mkv", 3), ("webm", 0), ("gif", 0)]
+)
+def test_what_is_needed_is_what_everything_gives(tmp_path: Path, suffix: str, num_b_frames: int) -> None:
+    path = tmp_path / f"clip.{suffix}"
+    write_clip(path, FRAMES, num_b_frames=num_b_frames, keyframe_interval=9, preset="veryfast")
+    for index in ([0], [39], [8, 9, 10], [30, 5, 5, 17]):
+        needed = read_frames(path, index, check="needed")
+        assert numbers_in(needed.frames) == index
+        assert torch.equal(needed.frames, read_frames(path, index).frames)
+        assert torch.equal(needed.pts_seconds, read_frames(path, index).pts_seconds)
+
+
+def test_groups_without_wanted_frames_are_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, FRAMES, keyframe_interval=10, preset="veryfast")
+    decoded = []
+    decode = container_module.VideoFile._decode
+
+    def counted(self, packet, position, messages):  # type: ignore[no-untyped-def]
+        decoded.append(packet)
+        return decode(self, packet, position, messages)
+
+    monkeypatch.setattr(container_module.VideoFile, "_decode", counted)
+    read_frames(path, [3, 35], check="all")
+    assert len(decoded) == NUM_FRAMES + 1
+    decoded.clear()
+    assert numbers_in(read_frames(path, [3, 35], check="needed").frames) == [3, 35]
+    assert len(decoded) <= 10

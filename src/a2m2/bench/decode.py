@@ -1,11 +1,13 @@
-"""What the video reader makes of a folder of files, and of damaged copies of them.
+"""What the video reader makes of a folder of files, and of damaged copies of them, and how fast it is.
 
 Example::
 
+    python -m a2m2.bench.decode --json decode.json
     python -m a2m2.bench.decode ~/clips
     python -m a2m2.bench.decode ~/clips --damaged 200 --json decode.json
 
-Every file is probed and eight frames of it are read; the time is set beside a bare PyAV loop that decodes the
+Without a folder the rates of reading a few frames of clips made here are measured (`a2m2.bench.decode_rates`).
+With one every file is probed and eight frames of it are read; the time is set beside a bare PyAV loop that decodes the
 same stream to the same tensor and checks nothing. Then copies of the good files are cut, have bits
 flipped or bytes zeroed, and are read in a process of their own under a time limit. A copy must end in a
 DecodeError or in frames; a crash, a hang or any other exception is a failure and makes the exit status 1.
@@ -14,7 +16,6 @@ DecodeError or in frames; a crash, a hang or any other exception is a failure an
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
 import sys
@@ -32,6 +33,8 @@ import av
 import torch
 from av.video.reformatter import VideoReformatter
 
+from a2m2.bench.decode_rates import rate_table
+from a2m2.bench.figures import command, write_figures
 from a2m2.errors import DecodeError
 from a2m2.structures import Clip
 from a2m2.video import VideoInfo, probe, read_clip
@@ -232,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="folder of video files and frame folders")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of video files and frame folders")
+    parser.add_argument("--rounds", type=int, default=9, help="how often the rates are measured")
     parser.add_argument("--damaged", type=int, default=0, help="number of damaged copies to read")
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
     parser.add_argument(
@@ -240,6 +244,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
+    if options.folder is None:
+        torch.set_num_threads(1)
+        table = rate_table(num_rounds=options.rounds, command=command("decode", arguments))
+        print(table.text())
+        write_figures(options.json, [table])
+        return
     paths = sorted(path for path in options.folder.iterdir() if not path.name.startswith("."))
     if not paths:
         parser.error(f"{options.folder} is empty")
@@ -255,12 +265,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print()
         _print_outcomes(outcomes)
-    if options.json is not None:
-        figures = {
-            "files": [asdict(report) for report in reports],
-            "damaged": {f"{kind}, {outcome}": count for (kind, outcome), count in sorted(outcomes.items())},
-        }
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_figures(
+        options.json,
+        [],
+        files=[asdict(report) for report in reports],
+        damaged={f"{kind}, {outcome}": count for (kind, outcome), count in sorted(outcomes.items())},
+    )
     for failure in failures:
         print(failure, file=sys.stderr)
     sys.exit(1 if failures else 0)

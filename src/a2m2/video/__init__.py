@@ -9,6 +9,7 @@ from a2m2.video.policies import (
     uniform,
 )
 from a2m2.video.reader import (
+    Check,
     TimedFrame,
     VideoInfo,
     iter_frames,
@@ -22,6 +23,7 @@ from a2m2.video.transforms import center_crop, prepare, resize_short, to_float
 from a2m2.video.writer import Codec, Rotation, write_clip
 
 __all__ = [
+    "Check",
     "Codec",
     "Policy",
     "Rotation",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import av
 
 from a2m2.errors import DecodeError
-from a2m2.video.damage import FFmpegLog, last_message, reported_damage
+from a2m2.video.damage import FFmpegLog, Message, last_message, reported_damage
+from a2m2.video.groups import group_starts, needed_groups, stands_alone
 from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN, Shown, check_readable
 from a2m2.video.streams import codec_name, open_video
 from a2m2.video.tables import check_tables
@@ -26,6 +28,10 @@ _MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 _WITH_COMPLETE_INDEX = frozenset({_MP4, "avi"})
 # Compressed bytes kept between counting and decoding, so that a short clip is opened and read once.
 _MAX_KEPT_BYTES = 64 << 20
+# Decoders whose packets say all that `groups` needs; a gif paints over what came before.
+_PARTED_BY_KEY_FRAMES = _ONE_PICTURE_A_PACKET - {"gif"}
+# Packets are decoded several at a time, because listening to FFmpeg costs as much as decoding a tiny frame.
+_MAX_BATCH, _MAX_BATCH_PIXELS = 16, 1 << 23
 
 _T = TypeVar("_T")
 
@@ -36,20 +42,25 @@ class _Scan:
     def __init__(self) -> None:
         self.ticks: list[int] = []
         self.hidden: set[int] = set()
+        self.alone: list[int] = []
+        self.num_untimed = 0
         self._durations: dict[int, int] = {}
         self._kept: list[av.Packet] = []
         self._num_bytes = 0
 
-    def add(self, packet: av.Packet, tick: int | None) -> None:
-        """A packet that holds data, and when it is shown."""
+    def add(self, packet: av.Packet, tick: int | None, *, is_alone: bool) -> None:
+        """A packet that holds data, when it is shown, and whether decoding can begin there."""
         self._num_bytes += packet.size
         if self._num_bytes <= _MAX_KEPT_BYTES:
             self._kept.append(packet)
         if tick is None:
+            self.num_untimed += 1
             return
         if packet.is_discard:  # an edit list hides frames by marking them so
             self.hidden.add(tick)
         else:
+            if is_alone:
+                self.alone.append(len(self.ticks))
             self.ticks.append(tick)
             self._durations[tick] = packet.duration or 0
 
@@ -87,6 +98,8 @@ class VideoFile:
             self._has_one_edit = self._container.format.name == _MP4 and self._check_tables()
             scan, self._damage = self._scanned(until_damage)
             self._ticks, self._last_ticks, self._kept = scan.result()
+            self._stored_ticks, self._alone = scan.ticks, scan.alone
+            self._starts: list[int] | None = [] if scan.num_untimed else None
             self.expected = self._timeline(self._ticks)
         except DecodeError:
             self.close()
@@ -111,25 +124,62 @@ class VideoFile:
         latest: int | None = None
         size: tuple[int, int] | None = None
         num, den = self._time_base.numerator, self._time_base.denominator
-        for packet in self._packets():
-            for frame in self._decode(packet, len(ticks)):
-                if (
-                    frame.pts in self._hidden and not ticks
-                ):  # cut frames may come out before the first whole one
-                    latest = frame.pts if latest is None else max(frame.pts, latest)
-                    continue
-                latest = self._tick_of(frame, len(ticks), latest)
-                if latest in self._hidden:
-                    continue
-                size = size or (frame.width, frame.height)
-                if (frame.width, frame.height) != size:
-                    self._fail(f"the picture size changes at frame {len(ticks)}", cure=ENCODE_AGAIN)
-                ticks.append(latest)
-                yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
+        for frame in self._decoded(self._packets()):
+            if frame.pts in self._hidden and not ticks:
+                # cut frames may come out before the first whole one
+                latest = frame.pts if latest is None else max(frame.pts, latest)
+                continue
+            latest = self._tick_of(frame, len(ticks), latest)
+            if latest in self._hidden:
+                continue
+            size = self._one_size(frame, size, len(ticks))
+            ticks.append(latest)
+            yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
         num_skipped = max(len(self._ticks) - len(ticks), 0)
         if self.codec in _ONE_PICTURE_A_PACKET and ticks != self._ticks[num_skipped:]:
             self._fail(f"{len(ticks)} frames can be decoded of {len(self._ticks)} stored")
         self._seen = self._timeline(ticks)
+
+    @property
+    def is_certain(self) -> bool:
+        if self._starts is None:
+            ticks = self._stored_ticks
+            is_simple = not (self._hidden or self._damage or self._is_timed_by_storage)
+            is_parted = self.codec in _PARTED_BY_KEY_FRAMES and len(set(ticks)) == len(ticks)
+            starts = group_starts(ticks, self._alone) if is_simple and is_parted else []
+            self._starts = starts if starts[:1] == [0] else []
+        return bool(self._starts)
+
+    def frames_at(self, wanted: Collection[int]) -> Iterator[tuple[int, Shown]]:
+        if not self.is_certain or self._starts is None:
+            raise ValueError(f"expected a source that is certain of its frames, got {self.path}")
+        ends = dict(zip(self._starts, [*self._starts[1:], len(self._ticks)], strict=True))
+        packets = _Counted(self._packets())
+        size: tuple[int, int] | None = None
+        num, den = self._time_base.numerator, self._time_base.denominator
+        for start, last in needed_groups(self._starts, wanted).items():
+            if start:
+                self._stream.codec_context.flush_buffers()
+            for _ in islice(packets, start - packets.taken):
+                pass
+            group = chain(islice(packets, ends[start] - start), [None])
+            position = start
+            for frame in self._decoded(group, num_needed=last + 1 - start):
+                if frame.pts != self._ticks[position]:
+                    self._fail(f"frame {position} is missing or out of order", cure=ENCODE_AGAIN)
+                size = self._one_size(frame, size, position)
+                if position in wanted:
+                    yield position, Shown((frame.pts - self._ticks[0]) * num / den, frame)
+                position += 1
+                if position > last:
+                    break
+            else:
+                self._fail(f"{position} frames can be decoded of {len(self._ticks)} stored")
+
+    def _one_size(self, frame: av.VideoFrame, size: tuple[int, int] | None, position: int) -> tuple[int, int]:
+        if size is not None and (frame.width, frame.height) != size:
+            self._fail(f"the picture size changes at frame {position}", cure=ENCODE_AGAIN)
+        return frame.width, frame.height
 
     def _scanned(self, until_damage: bool) -> tuple[_Scan, DecodeError | None]:
         """What the packets tell, as far as they can be read, and what is wrong there if that is to be borne."""
@@ -143,9 +193,10 @@ class VideoFile:
         return scan, None
 
     def _scan(self, scan: _Scan) -> None:
+        extradata = self._stream.codec_context.extradata
         for packet in self._stored_packets():
             tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
-            scan.add(packet, tick)
+            scan.add(packet, tick, is_alone=stands_alone(packet, self.codec, extradata))
         if self._has_one_edit:
             self._hidden = frozenset(scan.hidden.difference(scan.ticks))
 
@@ -175,31 +226,74 @@ class VideoFile:
         if self._container.format.name in _WITH_COMPLETE_INDEX and num_packets < num_listed:
             self._fail(f"{num_packets} frames can be read of {num_listed} stored")
 
-    def _decode(self, packet: av.Packet | None, position: int) -> list[av.VideoFrame]:
+    def _decoded(
+        self, packets: Iterator[av.Packet | None], *, num_needed: int | None = None
+    ) -> Iterator[av.VideoFrame]:
+        """Frames as they come out, up to where something is wrong.
+
+        Args:
+            packets: what to decode.
+            num_needed: how many packets must be decoded for what is wanted, any others one at a time; None for all.
+        """
+        num_pixels = self._stream.codec_context.width * self._stream.codec_context.height
+        largest = max(1, min(_MAX_BATCH, _MAX_BATCH_PIXELS // max(num_pixels, 1)))
+        counted = _Counted(packets)
+        position = 0
+        while True:
+            before = counted.taken
+            size = largest if num_needed is None else max(1, min(largest, num_needed - before))
+            frames: list[av.VideoFrame] = []
+            damage: DecodeError | None = None
+            with FFmpegLog() as messages:
+                try:
+                    for packet in islice(counted, size):
+                        frames += self._decode(packet, position + len(frames), messages)
+                except DecodeError as error:
+                    damage = error
+            position += len(frames)
+            yield from frames
+            if damage is not None:
+                raise damage
+            if counted.taken == before:
+                return
+
+    def _decode(
+        self, packet: av.Packet | None, position: int, messages: list[Message]
+    ) -> list[av.VideoFrame]:
+        """Frames that come out when a packet goes in; whatever is new in ``messages`` is about it."""
         damage = f"it is damaged near frame {position}"
         if packet is not None and packet.is_corrupt:
             self._fail(f"{damage} (incomplete packet)")
         is_hidden = packet is not None and packet.is_discard
         if packet is not None and packet.pts in self._hidden:
             packet = _uncovered(packet)
-        decode = self._stream.codec_context.decode
-        frames = self._guarded(lambda: decode(packet), damage, trust_log=not is_hidden)
+        num_before = len(messages)
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+        if len(messages) > num_before and not is_hidden:
+            self._believe(messages[num_before:], damage)
         if any(frame.is_corrupt and frame.pts not in self._hidden for frame in frames):
             self._fail(f"{damage} (the decoder concealed errors)")
         return frames
 
-    def _guarded(self, call: Callable[[], _T], damage: str, *, trust_log: bool = True) -> _T:
+    def _guarded(self, call: Callable[[], _T], damage: str) -> _T:
         """Run one step of FFmpeg; whatever it complains about becomes a DecodeError that says ``damage``."""
         with FFmpegLog() as messages:
             try:
                 result = call()
             except av.FFmpegError as error:
                 self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+        if messages:
+            self._believe(messages, damage)
+        return result
+
+    def _believe(self, messages: list[Message], damage: str) -> None:
         sources = (self._stream.codec_context.name, self._container.format.name)
-        complaint = reported_damage(messages, sources=sources) if messages and trust_log else None
+        complaint = reported_damage(messages, sources=sources)
         if complaint is not None:
             self._fail(f"{damage} ({complaint})")
-        return result
 
     def _tick_of(self, frame: av.VideoFrame, position: int, latest: int | None) -> int:
         """When the next frame is shown; by its place among the stored times where it has none of its own."""
@@ -227,6 +321,18 @@ class VideoFile:
 
     def _fail(self, cause: str, *, cure: str = COPY_AGAIN, error: Exception | None = None) -> NoReturn:
         raise DecodeError(self.path, cause, cure) from error
+
+
+class _Counted(Iterator[_T]):
+    """What is taken of an iterator, counted."""
+
+    def __init__(self, items: Iterator[_T]) -> None:
+        self._items, self.taken = items, 0
+
+    def __next__(self) -> _T:
+        item = next(self._items)
+        self.taken += 1
+        return item
 
 
 def _uncovered(packet: av.Packet) -> av.Packet:

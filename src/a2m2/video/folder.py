@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import av
@@ -59,15 +59,25 @@ class FrameFolder:
     def seen(self) -> Timeline:
         return self.expected
 
+    @property
+    def is_certain(self) -> bool:
+        return True
+
     def frames(self) -> Iterator[Shown]:
-        size: tuple[int, int] | None = None
-        for position, picture in enumerate(self._pictures):
+        for _, shown in self.frames_at(range(len(self._pictures))):
+            yield shown
+
+    def frames_at(self, wanted: Collection[int]) -> Iterator[tuple[int, Shown]]:
+        first: tuple[str, int, int] | None = None
+        for position in sorted(set(wanted)):
+            picture = self._pictures[position]
             frame = self._decode(picture)
-            size = size or (frame.width, frame.height)
-            if (frame.width, frame.height) != size:
-                cause = f"{picture.name} is {frame.width}x{frame.height}, the first is {size[0]}x{size[1]}"
+            first = first or (picture.name, frame.width, frame.height)
+            if (frame.width, frame.height) != first[1:]:
+                name, width, height = first
+                cause = f"{picture.name} is {frame.width}x{frame.height}, {name} is {width}x{height}"
                 raise DecodeError(self.path, cause, "make all pictures the same size")
-            yield Shown(position / self._fps, frame)
+            yield position, Shown(position / self._fps, frame)
 
     def close(self) -> None:
         """Nothing stays open between pictures."""

@@ -2,7 +2,9 @@
 
 Every read decodes the whole video once, so that a frame is known by counting and damage anywhere is found;
 only frames asked for become RGB. Nothing is ever substituted: a video that cannot be read completely is a
-`DecodeError` that names the file, the cause and the cure.
+`DecodeError` that names the file, the cause and the cure. Reading with ``check="needed"`` gives the same frames and
+decodes only what they build on, where the stored times and key frames tell what that is (H.264, VP9 and AV1 without
+edits, and frame folders; else everything). Damage that it does not meet stays unnoticed: for videos read before.
 
 Read are mp4, mov, mkv, webm, avi and gif files in any codec FFmpeg knows, and folders of numbered jpg or png
 pictures. Frame ``k`` is the ``k``-th frame a player shows, from 0; times are counted from the first one. Bits
@@ -19,7 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import av
 import numpy as np
@@ -33,11 +35,14 @@ from a2m2.video.container import VideoFile
 from a2m2.video.folder import FrameFolder
 from a2m2.video.picture import RgbConverter, orientation_of
 from a2m2.video.policies import Policy, sample_index
-from a2m2.video.source import ENCODE_AGAIN, Source
+from a2m2.video.source import ENCODE_AGAIN, Shown, Source
 from a2m2.video.timeline import Timeline
 
 # A folder of pictures has no times; 25 frames a second is what most data sets were extracted at (our choice).
 DEFAULT_FOLDER_FPS = 25.0
+
+Check = Literal["all", "needed"]
+"""How much of a video is decoded for a few frames of it: everything, or no more than these frames need."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def read_clip(
     policy: Policy = "segment_center",
     generator: Generator | None = None,
     folder_fps: float = DEFAULT_FOLDER_FPS,
+    check: Check = "all",
 ) -> Clip:
     """``num_frames`` frames chosen by a policy of :mod:`a2m2.video.policies`; short videos repeat frames.
 
@@ -88,6 +94,7 @@ def read_clip(
         policy: ``segment_center``, ``segment_random`` (needs ``generator``) or ``uniform``.
         generator: source of randomness; the same number of draws is taken from it whatever the video.
         folder_fps: frames a second of a frame folder.
+        check: ``needed`` reads the frames asked for faster and finds no damage elsewhere.
 
     Raises:
         DecodeError: the video is missing, damaged, incomplete, or none.
@@ -99,13 +106,17 @@ def read_clip(
             generator.set_state(state)  # asked again only when fewer frames were shown than stored
         return sample_index(timeline.num_frames, num_frames, policy=policy, generator=generator)
 
-    return _read(path, choose, folder_fps)
+    return _read(path, choose, folder_fps, check)
 
 
 def read_frames(
-    path: str | Path, index: Sequence[int] | Int[Tensor, "time"], *, folder_fps: float = DEFAULT_FOLDER_FPS
+    path: str | Path,
+    index: Sequence[int] | Int[Tensor, "time"],
+    *,
+    folder_fps: float = DEFAULT_FOLDER_FPS,
+    check: Check = "all",
 ) -> Clip:
-    """Exactly the frames at ``index``, in that order, repetitions included.
+    """Exactly the frames at ``index``, in that order, repetitions included; ``check`` as for `read_clip`.
 
     Raises:
         DecodeError: as `read_clip`.
@@ -121,7 +132,7 @@ def read_frames(
             raise ValueError(f"expected frame indices in 0..{timeline.num_frames - 1}, got {int(outside[0])}")
         return wanted
 
-    return _read(path, choose, folder_fps)
+    return _read(path, choose, folder_fps, check)
 
 
 def read_frames_at(
@@ -129,10 +140,11 @@ def read_frames_at(
     seconds: Sequence[float] | Float[Tensor, "time"],
     *,
     folder_fps: float = DEFAULT_FOLDER_FPS,
+    check: Check = "all",
 ) -> Clip:
     """The frames on screen at ``seconds``: for each the last one that starts no later.
 
-    Times are counted from the first frame and compared to a microsecond.
+    Times are counted from the first frame and compared to a microsecond; ``check`` as for `read_clip`.
 
     Raises:
         DecodeError: as `read_clip`.
@@ -140,7 +152,7 @@ def read_frames_at(
     """
     if not len(seconds):
         raise ValueError("expected at least one time in seconds, got none")
-    return _read(path, lambda timeline: timeline.index_at(seconds), folder_fps)
+    return _read(path, lambda timeline: timeline.index_at(seconds), folder_fps, check)
 
 
 def iter_frames(
@@ -190,6 +202,7 @@ def read_many(
     seed: int | None = None,
     num_workers: int = 2,
     folder_fps: float = DEFAULT_FOLDER_FPS,
+    check: Check = "all",
 ) -> Iterator[tuple[Path, Clip | DecodeError]]:
     """`read_clip` of many videos on ``num_workers`` threads, in the order given.
 
@@ -207,7 +220,12 @@ def read_many(
         generator = None if seed is None else _generator(seed, position)
         try:
             return read_clip(
-                path, num_frames=num_frames, policy=policy, generator=generator, folder_fps=folder_fps
+                path,
+                num_frames=num_frames,
+                policy=policy,
+                generator=generator,
+                folder_fps=folder_fps,
+                check=check,
             )
         except DecodeError as error:
             return error
@@ -249,7 +267,9 @@ def open_source(path: Path, folder_fps: float, *, until_damage: bool = False) ->
     return FrameFolder(path, fps=folder_fps) if path.is_dir() else VideoFile(path, until_damage=until_damage)
 
 
-def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], folder_fps: float) -> Clip:
+def _read(
+    path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], folder_fps: float, check: Check
+) -> Clip:
     """Frames at the indices that ``choose`` gives for the timeline of the video.
 
     The timeline comes from the packets first, so that one pass of decoding is enough. Where decoding shows
@@ -258,14 +278,15 @@ def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], f
     with closing(open_source(Path(path), folder_fps)) as source:
         timeline = source.expected
         index = choose(timeline)
-        pictures = _decode(source, index)
-        if not source.seen.same_as(timeline):
-            timeline = source.seen
-            index = choose(timeline)
-            pictures = _decode(source, index)
-    frames = torch.empty((len(index), *pictures[int(index[0])].shape), dtype=torch.uint8)
-    for place, k in enumerate(index.tolist()):
-        frames[place] = pictures[k]
+        if check == "needed" and source.is_certain:
+            wanted = set(index.tolist())
+            frames = _pictures(source, index, source.frames_at(wanted))
+        else:
+            frames = _pictures(source, index, enumerate(source.frames()))
+            if not source.seen.same_as(timeline):
+                timeline = source.seen
+                index = choose(timeline)
+                frames = _pictures(source, index, enumerate(source.frames()))
     return Clip(
         frames=frames,
         pts_seconds=timeline.pts_seconds[index],
@@ -274,15 +295,23 @@ def _read(path: str | Path, choose: Callable[[Timeline], Int[Tensor, "time"]], f
     )
 
 
-def _decode(source: Source, index: Int[Tensor, "time"]) -> dict[int, UInt8[Tensor, "3 height width"]]:
-    """Decode all of ``source`` and convert the frames at ``index``."""
-    wanted = set(index.tolist())
+def _pictures(
+    source: Source, index: Int[Tensor, "time"], numbered: Iterable[tuple[int, Shown]]
+) -> UInt8[Tensor, "time 3 height width"]:
+    """Go through all that is ``numbered`` and convert the frames at ``index``; any not shown stay empty."""
+    places: dict[int, list[int]] = {}
+    for place, position in enumerate(index.tolist()):
+        places.setdefault(position, []).append(place)
     convert = RgbConverter()
-    return {
-        position: to_picture(source.path, convert, shown.frame)
-        for position, shown in enumerate(source.frames())
-        if position in wanted
-    }
+    frames: Tensor | None = None
+    for position, shown in numbered:
+        if position in places:
+            picture = to_picture(source.path, convert, shown.frame)
+            if frames is None:
+                frames = torch.empty((len(index), *picture.shape), dtype=torch.uint8)
+            for place in places[position]:
+                frames[place] = picture
+    return torch.empty((len(index), 3, 0, 0), dtype=torch.uint8) if frames is None else frames
 
 
 def _iter_frames(path: Path, stride: int, folder_fps: float) -> Iterator[TimedFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -41,6 +41,20 @@ class Source(Protocol):
 
     def frames(self) -> Iterator[Shown]:
         """All frames in presentation order; raises DecodeError where the video is damaged."""
+        ...
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether `expected` is sure to be what decoding shows, and frames can be had without those before them."""
+        ...
+
+    def frames_at(self, wanted: Collection[int]) -> Iterator[tuple[int, Shown]]:
+        """Only the frames at these places, in order, with their places; decodes no more than they need.
+
+        Raises:
+            DecodeError: what had to be decoded is damaged.
+            ValueError: the source is not certain.
+        """
         ...
 
     def close(self) -> None:

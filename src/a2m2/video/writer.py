@@ -49,6 +49,7 @@ def write_clip(
     crf: int = 18,
     preset: str = "superfast",
     num_b_frames: int = 0,
+    keyframe_interval: int | None = None,
     pts_seconds: Sequence[float] | None = None,
     rotation: Rotation = 0,
 ) -> None:
@@ -69,6 +70,7 @@ def write_clip(
         crf: quality of H.264 and VP9, 0 best to 51 worst; the quantiser (2 to 31) of MPEG-4; unused for gif.
         preset: speed of libx264.
         num_b_frames: consecutive B-frames that H.264 and MPEG-4 may use.
+        keyframe_interval: frames from one key frame to the next, at most; None for the encoder's own (x264: 250).
         pts_seconds: time of every frame, strictly increasing from 0, for a variable frame rate. Stored in
             ticks of 1/90000 s, except milliseconds in mkv and webm and 1/100 s in gif. Not for avi.
         rotation: degrees counter-clockwise by which a player must turn the stored pictures (mp4, mov, mkv).
@@ -82,6 +84,8 @@ def write_clip(
     muxer, natural_codec = _container_of(path)
     codec = codec or natural_codec
     _check_size(array, codec)
+    if keyframe_interval is not None and keyframe_interval < 1:
+        raise ValueError(f"expected keyframe_interval >= 1, got {keyframe_interval}")
     time_base, ticks = _ticks(path, len(array), fps, pts_seconds)
     options = _encoder_options(codec, crf=crf, preset=preset, num_b_frames=num_b_frames)
 
@@ -98,6 +102,8 @@ def write_clip(
                 stream.codec_context.thread_count = 1
                 stream.codec_context.time_base = time_base
                 stream.codec_context.max_b_frames = num_b_frames
+                if keyframe_interval is not None:
+                    stream.codec_context.gop_size = keyframe_interval
                 if rotation:
                     stream.set_display_rotation(rotation)
                 for frame in _video_frames(array, stream.pix_fmt, ticks, time_base):
