@@ -203,6 +203,45 @@ def test_damage_that_only_the_log_tells(tmp_path: Path) -> None:
             read_clip(tmp_path / f"{name}.gif", num_frames=4)
 
 
+def test_what_the_decoder_tells_of_a_packet_is_heard(whole: dict[str, Whole], tmp_path: Path) -> None:
+    """Filler in a packet is damage exactly where FFmpeg, fed one packet at a time, finds something wrong.
+
+    H.264 often reads filler as pictures without a word: no reader can know then.
+    """
+    data, path = whole["clip.mp4"].data, tmp_path / "clip.mp4"
+    verdicts = Counter[bool]()
+    for filler in (0xAA, 0x55, 0xFF):
+        for place in whole["clip.mp4"].packets[::3]:
+            middle = (place.start + place.stop) // 2
+            _written(path, data[:middle] + bytes([filler]) * (place.stop - middle) + data[place.stop :])
+            is_damaged = _is_complained_of(path)
+            verdicts[is_damaged] += 1
+            if is_damaged:
+                with pytest.raises(DecodeError, match=r"clip\.mp4: it is damaged"):
+                    read_frames(path, [0])
+            else:
+                assert read_frames(path, [0, NUM_FRAMES - 1]).frame_index.tolist() == [0, NUM_FRAMES - 1]
+    print(verdicts)
+    assert verdicts[True] > verdicts[False]
+
+
+def _is_complained_of(path: Path) -> bool:
+    """Whether decoding packet by packet with PyAV alone raises, logs an error or marks a picture."""
+    level, is_skipping = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture(local=True) as messages, av.open(str(path)) as file:
+            file.streams.video[0].thread_type = "NONE"
+            frames = [frame for packet in file.demux(video=0) for frame in packet.decode()]
+    except av.FFmpegError:
+        return True
+    finally:
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(is_skipping)
+    return bool(messages) or any(frame.is_corrupt for frame in frames)
+
+
 def test_checksums_that_ffmpeg_gets_wrong_are_not_compared(tmp_path: Path) -> None:
     """x265 can store the MD5 of each picture; FFmpeg finds some of them wrong in files that are whole."""
     path = tmp_path / "clip.mp4"
