@@ -12,6 +12,8 @@ _WIDTH, _HEIGHT = 420, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d00")
 _GREY = "#808080"
+_DECADES = 2.5
+"""Powers of ten on an axis from which on these alone are its ticks."""
 
 
 def line_plot(x_name: str, y_name: str, series: Sequence[Series]) -> str:
@@ -33,15 +35,15 @@ def line_plot(x_name: str, y_name: str, series: Sequence[Series]) -> str:
         )
 
     parts = []
-    for power in range(math.ceil(low_x), math.floor(high_x) + 1):
-        x, _ = place(10.0**power, 10.0**low_y)
+    for tick in _ticks(low_x, high_x):
+        x, _ = place(tick, 10.0**low_y)
         parts += [
             _line(x, _TOP, x, _HEIGHT - _BOTTOM),
-            _text(x, _HEIGHT - _BOTTOM + 16, _power(power), "middle"),
+            _text(x, _HEIGHT - _BOTTOM + 16, _number(tick), "middle"),
         ]
-    for power in range(math.ceil(low_y), math.floor(high_y) + 1):
-        _, y = place(10.0**low_x, 10.0**power)
-        parts += [_line(_LEFT, y, _WIDTH - _RIGHT, y), _text(_LEFT - 6, y + 4, _power(power), "end")]
+    for tick in _ticks(low_y, high_y):
+        _, y = place(10.0**low_x, tick)
+        parts += [_line(_LEFT, y, _WIDTH - _RIGHT, y), _text(_LEFT - 6, y + 4, _number(tick), "end")]
     for index, (name, points) in enumerate(kept):
         colour = _COLOURS[index % len(_COLOURS)]
         places = [place(x, y) for x, y in points]
@@ -62,15 +64,21 @@ def line_plot(x_name: str, y_name: str, series: Sequence[Series]) -> str:
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
-    """Logarithms of the ends of an axis, so that at least one power of ten lies between them."""
+    """Logarithms of the ends of an axis, at least a factor of two apart."""
     low, high = math.log10(min(values)), math.log10(max(values))
-    margin = 0.06 * max(high - low, 0.5)
-    low, high = low - margin, high + margin
-    return (low, high) if math.ceil(low) <= math.floor(high) else (math.floor(low), math.ceil(high))
+    margin = max(0.06 * (high - low), 0.15)
+    return low - margin, high + margin
 
 
-def _power(power: int) -> str:
-    return f"{10**power:,}" if 0 <= power <= 5 else f"{10.0**power:g}"
+def _ticks(low: float, high: float) -> list[float]:
+    """Powers of ten between two logarithms, and 2 and 5 times these where there is room."""
+    steps = (1, 2, 5) if high - low < _DECADES else (1,)
+    every = (step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps)
+    return [tick for tick in every if low <= math.log10(tick) <= high]
+
+
+def _number(tick: float) -> str:
+    return f"{round(tick):,}" if 1 <= tick < 1e6 else f"{tick:g}"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
