@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2m2.ot.compiling import called
-from a2m2.ot.grouping import group_rows, least_of_columns, least_of_rows, transpose
+from a2m2.ot.grouping import group_rows, least_of_columns, least_of_rows, likely_share, transpose
 from a2m2.ot.intake import copy_costs, cost_scale, weigh
 from a2m2.ot.kernel import BALANCE_TOLERANCE, Problems
 from a2m2.ot.lanes import WIDTH
@@ -120,8 +120,8 @@ def solve_range_within(
 ) -> None:
     """Try problems ``first … last-1``; those that stay out of reach are left for the exact solver.
 
-    The first stage groups what is alike. The second, where that leaves too much or errs too much, joins only what is
-    equal and stops early.
+    The first stage groups what is alike, if a sample promises that this is worth it. The second, where that leaves too
+    much or errs too much, takes the problem as it is and stops early.
     """
     num_rows, num_columns = problems.a.shape[1], problems.b.shape[1]
     size = num_rows * num_columns
@@ -155,17 +155,36 @@ def solve_range_within(
             least += b[column] * room.v[column]
         for stage in range(2):
             share = COARSE_SHARE if stage == 0 else 1.0
-            reach = REACH * tolerance * abs(least) / mass if stage == 0 else 0.0
-            rows = group_rows(
-                flat, origin, num_rows, num_columns, a, reach, room.row_group, room.row_weights, room.one
-            )
-            transpose(room.one, rows, num_columns, room.other)
-            columns = group_rows(
-                room.other, 0, num_columns, rows, b, reach, room.column_group, room.column_weights, room.one
-            )
-            if stage == 0 and rows * columns > WORTH_IT * size:
-                continue
-            transpose(room.one, columns, rows, room.other)
+            rows, columns = num_rows, num_columns
+            if stage == 0:
+                reach = REACH * tolerance * abs(least) / mass
+                if likely_share(flat, origin, num_rows, num_columns, reach, room.one) > WORTH_IT:
+                    continue
+                rows = group_rows(
+                    flat, origin, num_rows, num_columns, a, reach, room.row_group, room.row_weights, room.one
+                )
+                transpose(room.one, rows, num_columns, room.other)
+                columns = group_rows(
+                    room.other,
+                    0,
+                    num_columns,
+                    rows,
+                    b,
+                    reach,
+                    room.column_group,
+                    room.column_weights,
+                    room.one,
+                )
+                if rows * columns > WORTH_IT * size:
+                    continue
+                transpose(room.one, columns, rows, room.other)
+            else:
+                for row in range(num_rows):
+                    room.row_group[row] = row
+                    room.row_weights[row] = a[row]
+                for column in range(num_columns):
+                    room.column_group[column] = column
+                    room.column_weights[column] = b[column]
             results.nodes[problem, 0] = rows
             results.nodes[problem, 1] = columns
 
@@ -180,7 +199,10 @@ def solve_range_within(
             shape = shape_of(used_rows, used_columns)
             for node in range(base + used_columns):
                 room.node_weights[node] = work.rest[node]
-            copy_costs(work, shape, room.other, 0, columns, scale)
+            if stage == 0:
+                copy_costs(work, shape, room.other, 0, columns, scale)
+            else:
+                copy_costs(work, shape, flat, origin, columns, scale)
             approach(work, shape, room.node_weights, room.best, share * tolerance, max_pivots)
 
             # The potentials of groups hold for their members up to their differences; c-transforms see to the rest.

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from a2m2.ot.compiling import summing
 
+SAMPLE = 8
+"""One row in so many, and one column, tells whether to group (our choice, not varied)."""
+
 
 @summing
 def distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
@@ -62,6 +65,43 @@ def group_rows(
         for column in range(columns):
             mean[column] *= factor
     return count
+
+
+@summing
+def likely_groups(
+    flat: NDArray[np.floating], origin: int, rows: int, columns: int, step: int, reach: float
+) -> int:
+    """How many groups :func:`group_rows` would make, judged by every ``step``-th column."""
+    count = 1
+    leader = origin
+    for row in range(1, rows):
+        source = origin + row * columns
+        total = 0.0
+        for column in range(0, columns, step):
+            total += abs(np.float64(flat[leader + column]) - np.float64(flat[source + column]))
+        if total * step > reach * columns:
+            leader = source
+            count += 1
+    return count
+
+
+@summing
+def likely_share(
+    flat: NDArray[np.floating],
+    origin: int,
+    rows: int,
+    columns: int,
+    reach: float,
+    sample: NDArray[np.float64],
+) -> float:
+    """The share of the costs that grouping would leave, judged by every eighth row and column."""
+    some = (rows + SAMPLE - 1) // SAMPLE
+    for place in range(some):
+        for column in range(columns):
+            sample[column * some + place] = flat[origin + place * SAMPLE * columns + column]
+    of_rows = likely_groups(flat, origin, rows, columns, SAMPLE, reach)
+    of_columns = likely_groups(sample, 0, columns, some, 1, reach)
+    return of_rows * of_columns / (rows * columns)
 
 
 @summing

@@ -13,6 +13,9 @@ from a2m2.ot.pricing import next_candidate
 from a2m2.ot.start import grow_tree, order_rows, reduce_costs, set_heights
 from a2m2.ot.workspace import Shape, Workspace
 
+CHECKS = 2
+"""Bounds are worked out this often while as many pivots are made as there are nodes (1, 2, 4 and 8 were tried)."""
+
 
 @called
 def tree_value(work: Workspace, shape: Shape) -> float:
@@ -65,7 +68,7 @@ def approach(
     grow_tree(work, shape)
     set_heights(work, shape)
     stride = shape.blocks * WIDTH
-    interval = max(16, (shape.rows + shape.columns) // 8)
+    interval = max(16, (shape.rows + shape.columns) // CHECKS)
     cursor = 0
     pivots = 0
     highest = -np.inf
