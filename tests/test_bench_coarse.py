@@ -30,7 +30,7 @@ def test_the_problem_is_that_of_the_matcher() -> None:
 
 
 def test_gaps_of_a_rendered_pair_are_within_the_tolerance() -> None:
-    (problem,) = rendered_pairs(shipped(), 64, 1)
+    (problem,) = rendered_pairs(shipped(), 130, 1)
     figures = measure(problem, tolerance=0.01, rounds=1)
 
     assert -1e-6 <= figures.true <= figures.certified + 1e-6
