@@ -19,6 +19,7 @@ from a2m2.ot.differentiable import solve_shares
 from a2m2.ot.errors import TransportError
 from a2m2.ot.kernel import Problems
 from a2m2.ot.lanes import WIDTH
+from a2m2.ot.plan import TransportPlan
 from a2m2.ot.refusals import check_form
 from a2m2.ot.solver import ENTRIES_PER_THREAD, host, pivot_cap, solve
 from a2m2.ot.workspace import make_workspace
@@ -90,11 +91,12 @@ def solve_within(
     check_form(cost, a, b, num_threads)
     if not 0 <= tolerance < 1:
         raise TransportError(f"expected a tolerance in [0, 1), got {tolerance}")
-    problems = Problems(host(cost).reshape(-1), host(a), host(b))
     batch, rows, columns = cost.shape
+    if tolerance == 0 or min(rows, columns) < SMALLEST:
+        return _exact(solve(cost, a, b, num_threads=num_threads))
+    problems = Problems(host(cost).reshape(-1), host(a), host(b))
     results = _empty(batch, rows, columns, problems.flat.dtype)
-    if tolerance > 0 and min(rows, columns) >= SMALLEST:
-        _run(problems, results, tolerance, torch.get_num_threads() if num_threads is None else num_threads)
+    _run(problems, results, tolerance, torch.get_num_threads() if num_threads is None else num_threads)
     rest = np.flatnonzero(~results.reached)
     if rest.size:
         _solve_exactly(rest, cost, a, b, num_threads, results)
@@ -128,6 +130,20 @@ def emd_within(
     solver = functools.partial(solve_within, tolerance=tolerance, num_threads=num_threads)
     with torch.autocast(device_type=cost.device.type, enabled=False), torch.no_grad():
         return solve_shares(solver, cost, a, b)[2]
+
+
+def _exact(solved: TransportPlan) -> NearPlan:
+    gap = solved.certificate.gap
+    batch, rows, columns = solved.plan.shape
+    return NearPlan(
+        plan=solved.plan,
+        value=solved.value,
+        potentials=solved.potentials,
+        bound=solved.value.double() - gap,
+        gap=gap,
+        nodes=torch.tensor([[rows, columns]], device=gap.device).repeat(batch, 1),
+        exact=torch.ones(batch, dtype=torch.bool, device=gap.device),
+    )
 
 
 @functools.cache
