@@ -11,17 +11,11 @@ from a2m2.config import load
 from a2m2.errors import ConfigError
 from a2m2.matching import A2Matcher
 from a2m2.methods import find_method
-from a2m2.ot import within
 from a2m2.settings import A2Settings, EvaluateSettings, M2Settings
 from a2m2.structures import Descriptors
 
 LABELS = torch.tensor([0, 1, 1])
 TOLERANCE = 0.01
-
-
-@pytest.fixture(autouse=True)
-def _small_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(within, "SMALLEST", 48)
 
 
 def _long_clips(count: int, *, seed: int, nodes: int = 60) -> Descriptors:

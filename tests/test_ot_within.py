@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from a2m2.bench.ot import FAMILIES, Batch
-from a2m2.ot import TransportError, solve, solve_within, within
+from a2m2.ot import TransportError, solve, solve_within
 
 TOLERANCE = 1e-3
-
-
-@pytest.fixture(autouse=True)
-def _small_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(within, "SMALLEST", 48)
 
 
 def _tensors(batch: Batch) -> list[torch.Tensor]:
