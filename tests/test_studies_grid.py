@@ -149,3 +149,16 @@ def test_a_grid_is_read_from_a_file_or_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(shipped(GRIDS)))
 def test_every_shipped_grid_has_cells(name: str) -> None:
     assert len(cells(read_grid(Path(name)), OUT)) > 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"title": "x" * 5000}, "title: string should have at most 200 characters"),
+        ({"train": {"config": "9" * 5000, "data": "d"}}, "no configuration file 9+ … 9+; check the path"),
+    ],
+)
+def test_long_texts_are_refused_in_few_words(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refusal:
+        cells(grid(axes={"place": ["a"]}, **values), OUT)
+    assert len(str(refusal.value)) < 1500

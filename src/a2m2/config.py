@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -93,12 +94,15 @@ def find_config(path: Path, folder: str = "") -> Path:
     Raises:
         ConfigError: neither.
     """
-    if path.is_file():
+    # Not Path.is_file, which raises where a name is too long for a file.
+    if os.path.isfile(path):
         return path
     names = shipped(folder)
     if str(path) in names:
         return names[str(path)]
-    raise ConfigError(f"no configuration file {path}; check the path, or name one of {', '.join(names)}")
+    raise ConfigError(
+        f"no configuration file {shorten(str(path))}; check the path, or name one of {', '.join(names)}"
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

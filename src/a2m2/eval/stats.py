@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a2m2.errors import RecordError
-from a2m2.reading import mapping_of, parse_json, read_record, typed
+from a2m2.reading import mapping_of, parse_json, read_record, shorten, typed
 from a2m2.records import EpisodeRecord, RunRecord, episodes_digest, read_episodes, read_run
 
 INTERVAL_COVERS = (
@@ -303,7 +303,7 @@ def _check_record(run: RunRecord, record: EpisodeRecord, expected: int) -> None:
             f"episode {expected} is not {run.way}-way with {run.query} queries a class; evaluate again"
         )
     if record.predictions.keys() != run.methods.keys():
-        got = ", ".join(record.predictions) or "none"
+        got = shorten(", ".join(record.predictions)) or "none"
         raise RecordError(
             f"episode {expected}: expected answers of {', '.join(run.methods)}, got {got}; evaluate again"
         )

@@ -49,7 +49,7 @@ GRIDS = "grids"
 MAX_CELLS = 4096
 """Combinations of levels in one grid."""
 MAX_LABEL = 200
-"""Characters of a level's label, and of the names of axes and clips."""
+"""Characters of a title, of a level's label, and of the names of axes and clips."""
 
 Scalar = str | int | float | bool
 Levels = list[Scalar] | dict[Scalar, dict[str, Any]]
@@ -62,7 +62,7 @@ _OWN_KEYS = ("config", "stages", "pretrain_method")
 class GridSettings(Section):
     """A grid as it is written."""
 
-    title: str
+    title: str = Field(max_length=MAX_LABEL)
     """What the study is about, in a few words."""
     evaluate: dict[str, Any]
     """Settings of every evaluation."""
