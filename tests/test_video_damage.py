@@ -221,7 +221,6 @@ def test_what_the_decoder_tells_of_a_packet_is_heard(whole: dict[str, Whole], tm
                     read_frames(path, [0])
             else:
                 assert read_frames(path, [0, NUM_FRAMES - 1]).frame_index.tolist() == [0, NUM_FRAMES - 1]
-    print(verdicts)
     assert verdicts[True] > verdicts[False]
 
 

@@ -114,7 +114,7 @@ def test_pictures_that_are_damaged(tmp_path: Path) -> None:
     refused(folder, r"clip: 2\.jpg is neither JPEG nor PNG; ")
     (folder / "2.jpg").unlink()
     (folder / "2.jpg").mkdir()
-    refused(folder, r"clip: 2\.jpg cannot be read \(.*Is a directory.*\); ")
+    refused(folder, r"clip: 2\.jpg cannot be read \(.*it is no file.*\); ")
 
 
 def test_pictures_of_another_size(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from a2m2.video import limits
+
 Boxes = dict[bytes, bytes]
 """What the boxes of a track hold, by name, at whatever depth they lie."""
 
@@ -21,6 +23,10 @@ _OTHER_NAMES = {b"stz2": b"stsz", b"co64": b"stco"}
 _NEVER_MISREAD = (b"edts", b"elst", b"stss")
 # Names one bit from each other (stsc from stss): a box that is there twice is another one, misread.
 _NEVER_TWICE = (b"stts", b"ctts", b"stsc")
+_CLAIMING = _FOLDERS | {b"traf", b"moov", b"moof", b"udta", b"mvex"}
+_HEADERS = frozenset({b"moov", b"moof"})
+# Deeper than FFmpeg enters boxes.
+_MAX_DEPTH = 16
 _HEADER_LENGTHS = {b"mvhd": 100, b"tkhd": 84, b"mdhd": 24}
 
 
@@ -30,11 +36,20 @@ def read_track(path: Path, track_id: int) -> tuple[int, Boxes] | None:
     Raises:
         ValueError: the name or the version of a box is damaged.
     """
-    movie = list(split(_movie(path)))
+    movie = list(split(next((body for name, body in _headers(path) if name == b"moov"), b"")))
     tracks = [track_boxes(body) for name, body in movie if name == b"trak"]
     found = [boxes for boxes in tracks if b"tkhd" in boxes and clock(boxes, b"tkhd")[0] == track_id]
     header = dict(movie)
     return None if b"mvhd" not in header or len(found) != 1 else (clock(header, b"mvhd")[0], found[0])
+
+
+def num_packets_claimed(path: Path) -> int:
+    """How many packets FFmpeg would make a table of, over all tracks and fragments; 0 for files of other kinds.
+
+    Raises:
+        ValueError: the tables themselves are larger than the limits, or packed.
+    """
+    return sum(_num_claimed(body, 0, is_sound=False) for _, body in _headers(path))
 
 
 def split(body: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -101,9 +116,33 @@ def columns(boxes: Boxes, name: bytes, types: str) -> list[Int[np.ndarray, "row"
     return [table[column].astype(np.int64) for column in row.names or ()]
 
 
-def _movie(path: Path) -> bytes:
-    """What the box moov holds, which is all but pictures and sound."""
-    at, size = 0, path.stat().st_size
+def _num_claimed(body: bytes, depth: int, *, is_sound: bool) -> int:
+    """Packets listed in the boxes of ``body``, and of those in them."""
+    num_packets = 0
+    boxes = list(split(body)) if depth < _MAX_DEPTH else []
+    held = dict(boxes)
+    is_sound = is_sound or held.get(b"hdlr", b"")[8:12] == b"soun"
+    # Each sample of plain sound is a packet by the tables, but FFmpeg reads it by chunks.
+    is_plain = is_sound and number(held.get(b"stts", b""), 4) == 1 and number(held[b"stts"], 12) == 1
+    for name, content in boxes:
+        if name == b"cmov":
+            raise ValueError("its tables are packed, which is not read")
+        if name in {b"stsz", b"stz2"}:
+            num_packets += 0 if is_plain else number(content, 8)
+        elif name == b"trun":
+            num_packets += number(content, 4)
+        elif name in _CLAIMING:
+            num_packets += _num_claimed(content, depth + 1, is_sound=is_sound)
+    return num_packets
+
+
+def _headers(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of the boxes that hold tables, one at a time: moov, and moof of fragments.
+
+    Raises:
+        ValueError: there are too many boxes, or one of these is too large.
+    """
+    at, size, num_boxes = 0, path.stat().st_size, 0
     with path.open("rb") as file:
         while at + 8 <= size:
             file.seek(at)
@@ -113,8 +152,14 @@ def _movie(path: Path) -> bytes:
             header = 16 if is_long else 8
             if length < header:
                 break
-            if start[4:8] == b"moov":
+            if start[4:8] in _HEADERS:
+                num_bytes = min(length, size - at) - header
+                if num_bytes > limits.MAX_HEADER_BYTES:
+                    limit = f"more than the limit of {limits.MAX_HEADER_BYTES:,}"
+                    raise ValueError(f"its tables take {num_bytes:,} bytes, {limit}")
                 file.seek(at + header)
-                return file.read(min(length, size - at) - header)
+                yield start[4:8], file.read(num_bytes)
             at += length
-    return b""
+            num_boxes += 1
+            if num_boxes > limits.MAX_HEADERS:
+                raise ValueError(f"it has more boxes than the limit of {limits.MAX_HEADERS:,}")

@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
+from time import monotonic
 from typing import NoReturn, TypeVar
 
 import av
 
 from a2m2.errors import DecodeError
-from a2m2.video.damage import FFmpegLog, Message, last_message, reported_damage
+from a2m2.video import limits
+from a2m2.video.damage import FFmpegLog, Message, last_message, reported_damage, reported_excess
 from a2m2.video.groups import group_starts, needed_groups, stands_alone
+from a2m2.video.png import only_pixels
 from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN, Shown, check_readable
 from a2m2.video.streams import codec_name, open_video
 from a2m2.video.tables import check_tables
@@ -177,6 +180,9 @@ class VideoFile:
                 self._fail(f"{position} frames can be decoded of {len(self._ticks)} stored")
 
     def _one_size(self, frame: av.VideoFrame, size: tuple[int, int] | None, position: int) -> tuple[int, int]:
+        excess = limits.excess_pixels(frame.width, frame.height)
+        if excess is not None:
+            self._fail(excess, cure=limits.LIMITED)
         if size is not None and (frame.width, frame.height) != size:
             self._fail(f"the picture size changes at frame {position}", cure=ENCODE_AGAIN)
         return frame.width, frame.height
@@ -196,6 +202,9 @@ class VideoFile:
         extradata = self._stream.codec_context.extradata
         for packet in self._stored_packets():
             tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
+            excess = limits.excess_frames(len(scan.ticks) + 1)
+            if excess is not None:
+                self._fail(excess, cure=limits.LIMITED)
             scan.add(packet, tick, is_alone=stands_alone(packet, self.codec, extradata))
         if self._has_one_edit:
             self._hidden = frozenset(scan.hidden.difference(scan.ticks))
@@ -238,8 +247,9 @@ class VideoFile:
         num_pixels = self._stream.codec_context.width * self._stream.codec_context.height
         largest = max(1, min(_MAX_BATCH, _MAX_BATCH_PIXELS // max(num_pixels, 1)))
         counted = _Counted(packets)
-        position = 0
+        position, seconds = 0, 0.0
         while True:
+            start = monotonic()
             before = counted.taken
             size = largest if num_needed is None else max(1, min(largest, num_needed - before))
             frames: list[av.VideoFrame] = []
@@ -248,14 +258,20 @@ class VideoFile:
                 try:
                     for packet in islice(counted, size):
                         frames += self._decode(packet, position + len(frames), messages)
+                        if monotonic() - start > limits.MAX_SECONDS_WITHOUT_FRAME:
+                            break
                 except DecodeError as error:
                     damage = error
             position += len(frames)
+            # The time that whoever takes the frames needs does not count.
+            seconds = monotonic() - start + (0.0 if frames else seconds)
             yield from frames
             if damage is not None:
                 raise damage
             if counted.taken == before:
                 return
+            if seconds > limits.MAX_SECONDS_WITHOUT_FRAME and not frames:
+                self._fail(f"no frame came out in {seconds:.0f} seconds", cure=limits.LIMITED)
 
     def _decode(
         self, packet: av.Packet | None, position: int, messages: list[Message]
@@ -266,12 +282,14 @@ class VideoFile:
             self._fail(f"{damage} (incomplete packet)")
         is_hidden = packet is not None and packet.is_discard
         if packet is not None and packet.pts in self._hidden:
-            packet = _uncovered(packet)
+            packet = _copied(packet, bytes(packet))
+        if packet is not None and self._stream.codec_context.name == "png":
+            packet = _copied(packet, only_pixels(bytes(packet)))
         num_before = len(messages)
         try:
             frames = self._stream.codec_context.decode(packet)
         except av.FFmpegError as error:
-            self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+            self._fail_of(damage, messages, error)
         if len(messages) > num_before and not is_hidden:
             self._believe(messages[num_before:], damage)
         if any(frame.is_corrupt and frame.pts not in self._hidden for frame in frames):
@@ -284,12 +302,24 @@ class VideoFile:
             try:
                 result = call()
             except av.FFmpegError as error:
-                self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+                self._fail_of(damage, messages, error)
         if messages:
             self._believe(messages, damage)
         return result
 
+    def _fail_of(self, damage: str, messages: list[Message], error: av.FFmpegError) -> NoReturn:
+        excess = reported_excess(messages)
+        if excess is not None:
+            self._fail(excess, cure=limits.LIMITED, error=error)
+        if isinstance(error, av.ExitError):
+            cause = f"nothing could be read in {limits.MAX_SECONDS_WITHOUT_FRAME:g} seconds"
+            self._fail(cause, cure=limits.LIMITED, error=error)
+        self._fail(f"{damage} ({last_message(messages) or error.strerror})", error=error)
+
     def _believe(self, messages: list[Message], damage: str) -> None:
+        excess = reported_excess(messages)
+        if excess is not None:
+            self._fail(excess, cure=limits.LIMITED)
         sources = (self._stream.codec_context.name, self._container.format.name)
         complaint = reported_damage(messages, sources=sources)
         if complaint is not None:
@@ -335,12 +365,13 @@ class _Counted(Iterator[_T]):
         return item
 
 
-def _uncovered(packet: av.Packet) -> av.Packet:
-    """The packet without its mark of being hidden, with which the decoder keeps its picture to itself.
+def _copied(packet: av.Packet, data: bytes) -> av.Packet:
+    """The packet with this content, without its mark of being hidden.
 
-    The order in which pictures come out tells whether the time of a hidden one is right.
+    With it the decoder keeps the picture to itself, but the order in which pictures come out tells whether the time
+    of a hidden one is right.
     """
-    copy = av.Packet(bytes(packet))
+    copy = av.Packet(data)
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
     copy.duration = packet.duration
     for data in packet.iter_sidedata():

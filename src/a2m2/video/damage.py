@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 import av
 import av.logging
 
+from a2m2.video import limits
+
 Message = tuple[int, str, str]  # level, who says it, text
 
 # Complaints about bookkeeping, common in web video that was cut without being encoded again; pictures are
@@ -23,9 +25,6 @@ _HARMLESS = (
     "co located POCs unavailable",
     "SEI type",  # supplemental information, not pictures
 )
-
-# A picture of more pixels than this (16384 x 8192) is a damaged header, not a video.
-_MAX_PIXELS = 1 << 27
 
 _lock = threading.Lock()
 _num_listeners = 0
@@ -40,7 +39,7 @@ def decoder_options(codec: str) -> dict[str, str]:
     as it is, while ``explode`` turns the harmless complaints above into failures and found no damage in
     addition. HEVC is read without checksums: FFmpeg finds the MD5 of good pictures by x265 wrong.
     """
-    options = {"max_pixels": str(_MAX_PIXELS)}
+    options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
     if codec == "hevc":
         options["err_detect"] = "bitstream+buffer+explode"
     elif codec != "h264":
@@ -76,6 +75,11 @@ def reported_damage(messages: Iterable[Message], *, sources: Iterable[str]) -> s
         if level <= av.logging.ERROR and source in sources and not text.startswith(_HARMLESS):
             return _tidy(text)
     return None
+
+
+def reported_excess(messages: Iterable[Message]) -> str | None:
+    """What FFmpeg logged about frames that are too large, whoever said it, or None."""
+    return limits.reported_excess(text for _, _, text in messages)
 
 
 def last_message(messages: Sequence[Message]) -> str | None:

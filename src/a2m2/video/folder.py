@@ -11,7 +11,9 @@ import torch
 from av.codec import CodecContext
 
 from a2m2.errors import DecodeError
-from a2m2.video.damage import FFmpegLog, decoder_options, last_message, reported_damage
+from a2m2.video import limits
+from a2m2.video.damage import FFmpegLog, decoder_options, last_message, reported_damage, reported_excess
+from a2m2.video.png import only_pixels
 from a2m2.video.source import COPY_AGAIN, Shown, check_readable
 from a2m2.video.timeline import Timeline
 
@@ -52,6 +54,7 @@ class FrameFolder:
 
     @property
     def codec(self) -> str:
+        self._check_file(self._pictures[0])
         with self._pictures[0].open("rb") as file:
             return self._decoder_of(self._pictures[0], file.read(4))
 
@@ -83,11 +86,14 @@ class FrameFolder:
         """Nothing stays open between pictures."""
 
     def _decode(self, picture: Path) -> av.VideoFrame:
+        self._check_file(picture)
         try:
             data = picture.read_bytes()
         except OSError as error:
             raise DecodeError(self.path, f"{picture.name} cannot be read ({error})", COPY_AGAIN) from error
         name = self._decoder_of(picture, data)
+        if name == "png":
+            data = only_pixels(data)
         decoder = CodecContext.create(name, "r")
         decoder.thread_count = 1
         decoder.options = decoder_options(name)
@@ -95,13 +101,30 @@ class FrameFolder:
             try:
                 frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
             except av.FFmpegError as error:
+                self._check_size(picture, reported_excess(messages))
                 detail = last_message(messages) or error.strerror
                 raise DecodeError(self.path, f"{picture.name} is damaged ({detail})", COPY_AGAIN) from error
+        self._check_size(picture, reported_excess(messages))
+        for frame in frames:
+            self._check_size(picture, limits.excess_pixels(frame.width, frame.height))
         damage = reported_damage(messages, sources=(name,))
         if damage is not None or len(frames) != 1 or frames[0].is_corrupt:
             detail = damage or f"{len(frames)} pictures in it"
             raise DecodeError(self.path, f"{picture.name} is damaged ({detail})", COPY_AGAIN)
         return frames[0]
+
+    def _check_size(self, picture: Path, excess: str | None) -> None:
+        if excess is not None:
+            raise DecodeError(self.path, f"{picture.name}: {excess}", limits.LIMITED)
+
+    def _check_file(self, picture: Path) -> None:
+        """Opening a pipe would wait for its other end for ever; what is missing is for `open` to tell."""
+        if picture.exists() and not picture.is_file():
+            raise DecodeError(self.path, f"{picture.name} cannot be read (it is no file)", COPY_AGAIN)
+        size = picture.stat().st_size if picture.exists() else 0
+        if size > limits.MAX_PICTURE_BYTES:
+            excess = f"it has {size:,} bytes, more than the limit of {limits.MAX_PICTURE_BYTES:,}"
+            self._check_size(picture, excess)
 
     def _decoder_of(self, picture: Path, data: bytes) -> str:
         for start, name in _DECODERS.items():

@@ -31,6 +31,7 @@ from torch import Generator, Tensor
 
 from a2m2.errors import DecodeError
 from a2m2.structures import Clip
+from a2m2.video import limits
 from a2m2.video.container import VideoFile
 from a2m2.video.folder import FrameFolder
 from a2m2.video.picture import RgbConverter, orientation_of
@@ -308,6 +309,11 @@ def _pictures(
         if position in places:
             picture = to_picture(source.path, convert, shown.frame)
             if frames is None:
+                excess = limits.excess_bytes(len(index), *picture.shape[1:])
+                if excess is not None:
+                    raise DecodeError(
+                        source.path, excess, "ask for fewer frames, or make its pictures smaller"
+                    )
                 frames = torch.empty((len(index), *picture.shape), dtype=torch.uint8)
             for place in places[position]:
                 frames[place] = picture

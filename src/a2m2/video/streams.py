@@ -10,7 +10,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from a2m2.errors import DecodeError
-from a2m2.video.damage import FFmpegLog, decoder_options, last_message
+from a2m2.video import limits
+from a2m2.video.boxes import num_packets_claimed
+from a2m2.video.damage import FFmpegLog, decoder_options, last_message, reported_excess
 from a2m2.video.layout import num_bytes_promised
 from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN
 
@@ -24,16 +26,22 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     """Open ``path`` and set its video stream to decode on one thread and to report damage.
 
     Raises:
-        DecodeError: cut off, of no known kind, without video, or of a codec that this FFmpeg lacks.
+        DecodeError: cut off, of no known kind, without video, beyond the limits, or of a codec that this FFmpeg lacks.
     """
+    _check_claims(path)
     _check_complete(path)
     with FFmpegLog() as messages:
         try:
             container = av.open(
                 f"file:{path.absolute()}",  # "file:" keeps FFmpeg from reading a colon as a protocol
                 container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
+                options={"max_pixels": str(limits.MAX_FRAME_PIXELS)},
                 metadata_errors="replace",
+                timeout=limits.MAX_SECONDS_WITHOUT_FRAME,
             )
+        except av.ExitError as error:
+            cause = f"it cannot be opened in {limits.MAX_SECONDS_WITHOUT_FRAME:g} seconds"
+            raise DecodeError(path, cause, limits.LIMITED) from error
         except av.FFmpegError as error:
             detail = last_message(messages) or error.strerror
             if detail.startswith(_NOT_LISTED):
@@ -43,6 +51,10 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
             raise DecodeError(path, f"FFmpeg finds no video in it ({detail})", COPY_AGAIN) from error
     try:
         stream = _choose_stream(path, container)
+        excess = reported_excess(messages) or limits.excess_pixels(stream.width, stream.height)
+        excess = excess or limits.excess_frames(stream.frames)
+        if excess is not None:
+            raise DecodeError(path, excess, limits.LIMITED)
     except DecodeError:
         container.close()
         raise
@@ -55,6 +67,17 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
 def codec_name(stream: VideoStream) -> str:
     """FFmpeg's name of the format, such as ``av1``, whichever decoder reads it."""
     return str(stream.codec_context.codec.canonical_name)
+
+
+def _check_claims(path: Path) -> None:
+    """FFmpeg makes a table of all packets that an mp4 or mov lists as soon as it opens it."""
+    try:
+        num_packets = num_packets_claimed(path)
+    except ValueError as error:
+        raise DecodeError(path, str(error), limits.LIMITED) from error
+    if num_packets > limits.MAX_PACKETS:
+        cause = f"it claims {num_packets:,} packets, more than the limit of {limits.MAX_PACKETS:,}"
+        raise DecodeError(path, cause, limits.LIMITED)
 
 
 def _check_complete(path: Path) -> None:
