@@ -27,6 +27,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from a2m2.bench.figures import Cell, FigureTable, command, write_figures
 from a2m2.bench.fuzzing.place import Chunk, Count, Place
 from a2m2.bench.fuzzing.readers import Reader, chosen
 from a2m2.bench.fuzzing.worker import CASE, NOTE, Finding, judge, keep, serve
@@ -180,19 +181,22 @@ def read_again(findings: Path) -> list[tuple[Finding, str, str]]:
     return results
 
 
-def table(counts: dict[str, Count]) -> str:
+def table(counts: dict[str, Count]) -> FigureTable:
     """Readers and what became of their inputs."""
-    lines = [f"{'reader':<20} {'inputs':>9} {'accepted':>9} {'refused':>9} {'findings':>8} {'inputs/s':>9}"]
     whole = Count()
-    for name, count in counts.items():
+    for count in counts.values():
         whole.add(count)
-        lines.append(_row(name, count))
-    return "\n".join([*lines, _row("all", whole)])
+    return FigureTable(
+        title="Damaged inputs by reader",
+        columns=("reader", "inputs", "accepted", "refused", "findings", "inputs/s"),
+        rows=tuple(_row(name, count) for name, count in {**counts, "all": whole}.items()),
+        command=command("fuzz"),
+    )
 
 
-def _row(name: str, count: Count) -> str:
-    rate = count.inputs / count.seconds if count.seconds else 0.0
-    return f"{name:<20} {count.inputs:>9,} {count.accepted:>9,} {count.refused:>9,} {count.findings:>8,} {rate:>9,.0f}"
+def _row(name: str, count: Count) -> tuple[Cell, ...]:
+    rate = round(count.inputs / count.seconds) if count.seconds else 0
+    return name, count.inputs, count.accepted, count.refused, count.findings, rate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -228,18 +232,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             findings=options.findings,
             progress=progress,
         )
-    print(table(counts))
+    found = table(counts)
+    print(found.text())
     num_findings = sum(count.findings for count in counts.values())
     if num_findings:
         print(f"{num_findings:,} findings in {options.findings}; read them with --again {options.findings}")
-    if options.json is not None:
-        figures = {
-            "seed": options.seed,
-            "workers": options.workers,
-            "seconds": time.monotonic() - begun,
-            "readers": {name: asdict(count) for name, count in counts.items()},
-        }
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_figures(
+        options.json,
+        [found],
+        seed=options.seed,
+        workers=options.workers,
+        seconds=time.monotonic() - begun,
+        readers={name: asdict(count) for name, count in counts.items()},
+    )
     return 1 if num_findings else 0
 
 
