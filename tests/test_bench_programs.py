@@ -69,7 +69,7 @@ def test_an_unknown_program_is_refused(
     assert call(monkeypatch, "episode") == 1
     expected = "error: no program named 'episode'; did you mean episodes? 'a2m2 bench' lists them"
     assert capsys.readouterr().err.strip() == expected
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="no program named 'figures'"):
         run_program("figures", [])
 
 

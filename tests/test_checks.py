@@ -269,5 +269,5 @@ def test_folders_change_places_at_once(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(name)
     assert exchange(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "a" / "file").read_text() == "b"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="No such file"):
         exchange(tmp_path / "a", tmp_path / "c")

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from a2m2.checks import nearest_path
-from a2m2.errors import ConfigError, RecordError, WeightsError
+from a2m2.errors import RecordError, WeightsError
 from a2m2.nn.digest import tensors_digest
 from a2m2.reading import mapping_of, parse_json, shorten, why
-from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors
+from a2m2.recognize.encoder_file import UNUSABLE, encoder_header, encoder_of, encoder_tensors
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.structures import Clip, Descriptors
 from a2m2.weights import named, read_tensors, write_tensors
@@ -65,15 +65,7 @@ def _encoder(path: Path, header: str, tensors: Mapping[str, Tensor]) -> ClipEnco
         return encoder_of(path, mapping_of(parse_json(header)), tensors, again=_AGAIN)
     except WeightsError as error:
         raise named(path, error) from None
-    except (
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RuntimeError,
-        ConfigError,
-    ) as error:
+    except UNUSABLE as error:
         raise WeightsError(f"{path} cannot be used ({why(error)}); {_AGAIN}") from None
 
 

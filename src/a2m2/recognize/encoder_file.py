@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from a2m2.errors import WeightsError
+from a2m2.errors import ConfigError, WeightsError
 from a2m2.eval.describe import Fit
 from a2m2.methods import METHODS
 from a2m2.networks import build_network
@@ -36,6 +36,9 @@ from a2m2.weights import (
 
 _PREFIX = "encoder."
 """Begins the names of the encoder's tensors."""
+
+UNUSABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, ConfigError)
+"""What building from a file raises whose checksum fits, but whose content does not."""
 
 
 def encoder_header(encoder: ClipEncoder) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from a2m2.checks import nearest_path
-from a2m2.errors import ConfigError, WeightsError
+from a2m2.errors import WeightsError
 from a2m2.eval.describe import scales_of
 from a2m2.moments import candidate_windows
 from a2m2.nn.digest import tensors_digest
 from a2m2.reading import mapping_of, parse_json, shorten, typed, why
 from a2m2.recognize.confidence import Confidence
-from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors
+from a2m2.recognize.encoder_file import UNUSABLE, encoder_header, encoder_of, encoder_tensors
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.recognize.enrolled import Enrolled
 from a2m2.recognize.report import LeaveOneOut
@@ -88,15 +88,7 @@ def load_enrolled(path: Path) -> Enrolled:
         return _enrolled(path, mapping_of(parse_json(text)), tensors)
     except WeightsError as error:
         raise named(path, error) from None
-    except (
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RuntimeError,
-        ConfigError,
-    ) as error:
+    except UNUSABLE as error:
         raise WeightsError(f"{path} cannot be used ({why(error)}); {CURE}") from None
 
 
