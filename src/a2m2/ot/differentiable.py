@@ -22,7 +22,7 @@ from a2m2.ot.plan import TransportPlan, TransportValues
 from a2m2.ot.refusals import bad_weights, check_form
 from a2m2.ot.solver import host, solve, solve_values
 
-Solved = TypeVar("Solved", TransportPlan, TransportValues)
+Solved = TypeVar("Solved", bound=TransportValues)
 Result = TypeVar("Result")
 
 
@@ -33,9 +33,7 @@ class _Value(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, cost: Tensor, a: Tensor, b: Tensor, solved: TransportPlan | TransportValues
-    ) -> Tensor:
+    def forward(ctx: Any, cost: Tensor, a: Tensor, b: Tensor, solved: TransportValues) -> Tensor:
         plan = [solved.plan] if isinstance(solved, TransportPlan) else []
         ctx.save_for_backward(*solved.potentials, *plan)
         return solved.value.clone()

@@ -43,37 +43,11 @@ class Certificate:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TransportValues:
-    """What :class:`TransportPlan` says, all but the plan and the problem: ``rows + columns`` numbers a problem.
+    """The optimal values of ``min Σ c_ij x_ij`` subject to ``x ≥ 0``, ``Σ_j x_ij = a_i``, ``Σ_i x_ij = b_j``.
 
-    Attributes: as there.
-    """
-
-    value: Float[Tensor, " batch"]
-    potentials: tuple[Float[Tensor, "batch row"], Float[Tensor, "batch column"]]
-    certificate: Certificate
-    degenerate: Bool[Tensor, " batch"]
-    tied: Bool[Tensor, " batch"]
-
-    def __repr__(self) -> str:
-        u, v = self.potentials
-        return (
-            f"TransportValues(value={_shape(self.value)}, potentials=({_shape(u)}, {_shape(v)}), "
-            f"degenerate={int(self.degenerate.sum())}, tied={int(self.tied.sum())})"
-        )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class TransportPlan:
-    """Exact solutions of ``min Σ c_ij x_ij`` subject to ``x ≥ 0``, ``Σ_j x_ij = a_i``, ``Σ_i x_ij = b_j``.
-
-    All tensors are constants (no gradient) on the device of the problem. At most ``rows + columns - 1``
-    entries of a plan are non-zero.
+    All tensors are constants (no gradient) on the device of the problem: ``rows + columns`` numbers a problem.
 
     Attributes:
-        cost: ``(batch, rows, columns)``, the problem as it was given.
-        a: ``(batch, rows)``.
-        b: ``(batch, columns)``.
-        plan: ``(batch, rows, columns)``, the optimal ``x``.
         value: ``(batch,)``, ``Σ c_ij x_ij``.
         potentials: ``u (batch, rows)`` and ``v (batch, columns)``, optimal for the dual
             ``max Σ a_i u_i + Σ b_j v_j`` subject to ``u_i + v_j ≤ c_ij``. They are fixed only up to
@@ -86,10 +60,6 @@ class TransportPlan:
             less): the plan may not be unique, and the value then has a kink in ``cost``.
     """
 
-    cost: Float[Tensor, "batch row column"]
-    a: Float[Tensor, "batch row"]
-    b: Float[Tensor, "batch column"]
-    plan: Float[Tensor, "batch row column"]
     value: Float[Tensor, " batch"]
     potentials: tuple[Float[Tensor, "batch row"], Float[Tensor, "batch column"]]
     certificate: Certificate
@@ -97,9 +67,33 @@ class TransportPlan:
     tied: Bool[Tensor, " batch"]
 
     def __repr__(self) -> str:
+        return f"TransportValues({self._summary()})"
+
+    def _summary(self) -> str:
         u, v = self.potentials
         return (
-            f"TransportPlan(plan={_shape(self.plan)}, value={_shape(self.value)}, "
-            f"potentials=({_shape(u)}, {_shape(v)}), degenerate={int(self.degenerate.sum())}, "
-            f"tied={int(self.tied.sum())})"
+            f"value={_shape(self.value)}, potentials=({_shape(u)}, {_shape(v)}), "
+            f"degenerate={int(self.degenerate.sum())}, tied={int(self.tied.sum())}"
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TransportPlan(TransportValues):
+    """The values, the optimal plans they belong to, and the problems as they were given.
+
+    At most ``rows + columns - 1`` entries of a plan are non-zero.
+
+    Attributes:
+        cost: ``(batch, rows, columns)``.
+        a: ``(batch, rows)``.
+        b: ``(batch, columns)``.
+        plan: ``(batch, rows, columns)``, the optimal ``x``.
+    """
+
+    cost: Float[Tensor, "batch row column"]
+    a: Float[Tensor, "batch row"]
+    b: Float[Tensor, "batch column"]
+    plan: Float[Tensor, "batch row column"]
+
+    def __repr__(self) -> str:
+        return f"TransportPlan(plan={_shape(self.plan)}, {self._summary()})"

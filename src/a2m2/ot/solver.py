@@ -57,17 +57,7 @@ def solve(
         tensor([0.2500])
     """
     solved, plan = _solve(cost, a, b, num_threads, with_plan=True)
-    return TransportPlan(
-        cost=cost.detach(),
-        a=a.detach(),
-        b=b.detach(),
-        plan=plan,
-        value=solved.value,
-        potentials=solved.potentials,
-        certificate=solved.certificate,
-        degenerate=solved.degenerate,
-        tied=solved.tied,
-    )
+    return TransportPlan(**vars(solved), cost=cost.detach(), a=a.detach(), b=b.detach(), plan=plan)
 
 
 def solve_values(
