@@ -29,6 +29,7 @@ class Page:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._number = 0
+        self._loaded = False
         self.requests: list[str] = []
         self.complaints: list[str] = []
 
@@ -37,13 +38,19 @@ class Page:
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         while True:
-            message = json.loads((await self._socket.receive(timeout=60)).data)
+            message = await self._receive()
             if message.get("id") == self._number:
                 assert "error" not in message, (method, message["error"])
                 return message["result"]
             self._note(message)
 
+    async def _receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads((await self._socket.receive(timeout=60)).data)
+        return message
+
     def _note(self, event: dict[str, Any]) -> None:
+        if event.get("method") == "Page.loadEventFired":
+            self._loaded = True
         if event.get("method") == "Network.requestWillBeSent":
             self.requests.append(event["params"]["request"]["url"])
         if event.get("method") == "Runtime.exceptionThrown":
@@ -56,11 +63,21 @@ class Page:
                 self.complaints.append(entry["text"])
 
     async def open(self, address: str) -> None:
-        """Go to an address, with events on."""
+        """Go to an address, with events on, and wait until it is loaded."""
         for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
             await self.call(f"{domain}.enable")
         await self.call("Emulation.setFocusEmulationEnabled", enabled=True)
-        await self.call("Page.navigate", url=address)
+        await self._load("Page.navigate", url=address)
+
+    async def reload(self) -> None:
+        """Load the page again."""
+        await self._load("Page.reload")
+
+    async def _load(self, method: str, **parameters: Any) -> None:
+        self._loaded = False
+        await self.call(method, **parameters)
+        while not self._loaded:
+            self._note(await self._receive())
 
     async def value(self, expression: str) -> Any:
         """What an expression gives, awaited."""

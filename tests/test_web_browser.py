@@ -1,4 +1,5 @@
-"""The web app from end to end in a headless Chromium: two classes by upload, a recognition, a search, refusals."""
+"""The web app from end to end in a headless Chromium: two classes by upload, a recognition, a search, refusals,
+and a second person beside."""
 
 from __future__ import annotations
 
@@ -99,6 +100,8 @@ async def drive(address: str, files: Path, tmp_path: Path) -> None:
         await screenshots(page, "2-refused", shots)
 
         await page.value("document.getElementById('enrol').click()")
+        await page.until("document.querySelector('#model progress')")
+        await screenshots(page, "3-enrolling", shots)
         await page.until("document.getElementById('report')", seconds=120)
         assert "6 left-out clips" in await page.value("document.getElementById('report').innerText")
 
@@ -107,13 +110,14 @@ async def drive(address: str, files: Path, tmp_path: Path) -> None:
         await page.until("document.querySelector('.plan .link')", seconds=120)
         ranked = await page.value("document.querySelector('.ranking li .rank-name').textContent")
         assert ranked == "left"
+        await screenshots(page, "4-recognised", shots)
         await page.value("document.querySelector('.heaviest').open = true")
         await page.value("document.querySelector('.heaviest button').focus()")
         pair = await page.value("document.querySelector('.pair').innerText")
         assert "mass" in pair
         assert "similarity" in pair
         assert " s" in pair
-        await screenshots(page, "3-recognised", shots)
+        await screenshots(page, "5-a-link", shots)
 
         await page.value("document.getElementById('kind-search').click()")
         await page.give_files("#query", [files / "recording.mp4"])
@@ -123,7 +127,7 @@ async def drive(address: str, files: Path, tmp_path: Path) -> None:
             assert (
                 await page.value("document.querySelector('.segment').getAttribute('aria-pressed')") == "true"
             )
-        await screenshots(page, "4-searched", shots)
+        await screenshots(page, "6-searched", shots)
 
         for path in ("api/actions.a2m2", "api/results.csv", "api/results.json"):
             size = await page.value(
@@ -134,9 +138,32 @@ async def drive(address: str, files: Path, tmp_path: Path) -> None:
         assert foreign == []
         assert page.complaints == []
 
+        await see_nothing_of(page, address, files, tmp_path, shots)
         await page.value("window.confirm = () => true")
         await page.value("document.getElementById('close').click()")
         await page.until("document.body.innerText.includes('everything in it is deleted')")
+        await screenshots(page, "7-closed", shots)
+
+
+async def see_nothing_of(first: Page, address: str, files: Path, tmp_path: Path, shots: Path) -> None:
+    """A second person with a browser of their own, beside the first one: neither sees what the other has put in."""
+    theirs = await first.value("document.querySelector('.clip img').src")
+    answer = await first.value("document.querySelector('.answer').id.replace('answer-', '')")
+    async with chromium(tmp_path / "second") as second:
+        await second.open(address)
+        await second.until("document.body.innerText.includes('No class yet')")
+        assert "left" not in await second.value("document.body.innerText")
+        for path in (theirs, f"api/answers/{answer}", "api/actions.a2m2"):
+            assert await second.value(f"fetch({json.dumps(path)}).then((answered) => answered.ok)") is False
+        await add_class(second, "wave", [files / "down" / "down-1.mp4"], 1)
+        await first.reload()
+        await first.until("document.querySelectorAll('.card').length === 2")
+        assert "wave" not in await first.value("document.body.innerText")
+        await second.value("window.confirm = () => true")
+        await second.value("document.getElementById('close').click()")
+        await second.until("document.body.innerText.includes('everything in it is deleted')")
+    await first.reload()
+    await first.until("document.querySelectorAll('.clip').length === 6")
 
 
 def test_end_to_end(files: Path, tmp_path: Path) -> None:

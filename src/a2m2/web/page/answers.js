@@ -2,7 +2,7 @@
 
 import { ask, upload } from "./api.js";
 import { tooLarge } from "./classes.js";
-import { counted, el, percent, say } from "./dom.js";
+import { counted, el, fileLink, percent, say } from "./dom.js";
 import { dropZone } from "./drop.js";
 import { progress } from "./model.js";
 import { notice } from "./notices.js";
@@ -94,8 +94,8 @@ export function drawAnswers(state, chosen, app) {
 }
 
 function downloads() {
-  const link = (kind) => el("a", { class: "button quiet", href: `api/results.${kind}`, download: `results.${kind}` }, `Answers as ${kind.toUpperCase()}`);
-  return el("p", { class: "row" }, link("csv"), link("json"));
+  const links = ["csv", "json"].map((kind) => fileLink(`api/results.${kind}`, kind));
+  return el("p", { class: "row files" }, el("span", { class: "soft" }, "Download the answers"), ...links);
 }
 
 function takenFor(answer) {

@@ -101,7 +101,7 @@ function ended(text) {
   clearTimeout(polling);
   place("close").remove();
   place("main").replaceChildren(
-    el("p", { class: "empty" }, text, " ", el("button", { type: "button", onclick: () => location.reload() }, "Start a new session")),
+    el("div", { class: "empty row" }, el("span", {}, text), el("button", { type: "button", onclick: () => location.reload() }, "Start a new session")),
   );
 }
 

@@ -21,6 +21,13 @@ function fill(node, attributes, children) {
   return node;
 }
 
+const FORMATS = { csv: "CSV", json: "JSON", vtt: "Subtitles (WebVTT)" };
+
+// A button that saves what stands at `href`, named by the ending of the file.
+export function fileLink(href, kind) {
+  return el("a", { class: "button quiet", href, download: href.split("/").at(-1) }, FORMATS[kind]);
+}
+
 const drawn = new WeakMap();
 
 // Draw a part of the page again when what it shows has changed, and give the focus back to where it was.

@@ -52,6 +52,7 @@ export function progress(job) {
 }
 
 function report(model) {
+  const confused = model.classes.some((one) => one.taken_for.length);
   const rows = model.classes.map((one) =>
     el(
       "tr",
@@ -59,14 +60,14 @@ function report(model) {
       el("th", { scope: "row" }, one.label),
       el("td", { class: "number" }, String(one.num_clips)),
       el("td", {}, one.num_tested ? bar(one.num_correct / one.num_tested, `${one.num_correct} of ${one.num_tested}`) : el("span", { class: "soft" }, "too few clips")),
-      el("td", {}, one.taken_for.map((other) => `${other.label} (${other.count})`).join(", ")),
+      confused ? el("td", {}, one.taken_for.map((other) => `${other.label} (${other.count})`).join(", ")) : null,
     ),
   );
   const table = el(
     "table",
     {},
     el("caption", { class: "unseen" }, "Every enrolled clip recognised from the others"),
-    el("thead", {}, el("tr", {}, ...["class", "clips", "recognised from the others", "taken for"].map((name) => el("th", { scope: "col" }, name)))),
+    el("thead", {}, el("tr", {}, ...["class", "clips", "recognised from the others", ...(confused ? ["taken for"] : [])].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, rows),
   );
   const headline = model.accuracy === null

@@ -1,10 +1,12 @@
 // The plan between two film strips: links between candidates, as wide as the mass they carry.
 
-import { el, percent, svg } from "./dom.js";
+import { el, svg } from "./dom.js";
 
 const LINKS = 150; // pixels between the strips
 const LANE = 12;
 const WIDEST = 9;
+const TIME = 46; // pixels that a time over the strip may take
+const EDGE = 1.5; // half of the line round the marked frames
 const LISTED = 8;
 
 export function drawPlan(plan) {
@@ -81,10 +83,14 @@ function layOut(side, width) {
 // From the outer edge inwards: times, frames, brackets of the longer windows.
 function strip(side, name, { slot, frame }, edge, inward, width) {
   const top = (depth, height) => (inward > 0 ? edge + depth : edge - depth - height);
-  const every = Math.ceil(46 / slot);
-  const times = side.frame_seconds.map((seconds, index) =>
-    index % every ? null : svg("text", { x: (index + 0.5) * slot, y: top(4, 12) + 10, "text-anchor": "middle" }, `${seconds.toFixed(1)} s`),
-  );
+  const every = Math.ceil(TIME / slot);
+  const [first, second] = [side.frame_seconds[0], side.frame_seconds[every] ?? Infinity];
+  const digits = second - first < 0.1 ? 2 : 1; // neighbours must not read the same
+  const times = side.frame_seconds.map((seconds, index) => {
+    if (index % every) return null;
+    const x = Math.max(TIME / 2, Math.min(width - TIME / 2, (index + 0.5) * slot));
+    return svg("text", { x, y: top(4, 12) + 10, "text-anchor": "middle" }, `${seconds.toFixed(digits)} s`);
+  });
   const pictures = side.pictures.map((href, index) =>
     svg("image", { href, x: index * slot + 1, y: top(20, frame), width: slot - 2, height: frame, preserveAspectRatio: "xMidYMid slice" }),
   );
@@ -109,10 +115,11 @@ function mark(place, side, name, candidate) {
   const rect = place.querySelector(`.mark[data-side="${name}"]`);
   if (!rect) return;
   const { left, right } = candidate === null ? { left: 0, right: 0 } : side.candidates[candidate];
-  rect.setAttribute("x", left * place.clientWidth);
-  rect.setAttribute("width", Math.max(0, (right - left) * place.clientWidth));
+  rect.setAttribute("x", left * place.clientWidth + EDGE);
+  rect.setAttribute("width", Math.max(0, (right - left) * place.clientWidth - 2 * EDGE));
 }
 
+const massOf = ({ mass }) => `${(100 * mass).toFixed(1)} %`;
 const span = ({ start, end }) => `${start.toFixed(2)}–${end.toFixed(2)} s`;
 
 function middle(side, candidate) {
@@ -130,7 +137,7 @@ function pairOf(plan, link) {
     el(
       "dl",
       {},
-      el("div", {}, el("dt", {}, "mass"), el("dd", {}, `${(100 * link.mass).toFixed(1)} %`)),
+      el("div", {}, el("dt", {}, "mass"), el("dd", {}, massOf(link))),
       el("div", {}, el("dt", {}, "similarity"), el("dd", {}, link.similarity.toFixed(2))),
     ),
     card(plan.support, support, "support"),
@@ -145,7 +152,7 @@ function listOf(plan, heaviest, show, pin, rest) {
       el(
         "button",
         { type: "button", "data-link": plan.links.indexOf(link), "aria-pressed": "false", onfocus: () => show(link), onblur: rest, onclick: () => pin(link) },
-        el("span", { class: "number" }, percent(link.mass)),
+        el("span", { class: "number" }, massOf(link)),
         el("span", {}, `${span(plan.query.candidates[link.query])} ↔ ${span(plan.support.candidates[link.support])}`),
         el("span", { class: "soft" }, `similarity ${link.similarity.toFixed(2)}`),
       ),

@@ -1,6 +1,6 @@
 // A long recording: where the enrolled actions are, on a line of time, and the recording itself where it is at hand.
 
-import { clock, el, percent, svg } from "./dom.js";
+import { clock, el, fileLink, percent, svg } from "./dom.js";
 
 const HUES = 4;
 
@@ -43,10 +43,9 @@ export function drawTimeline(answer, file) {
     rows.length ? el("ul", { class: "segments" }, rows) : null,
     el(
       "p",
-      { class: "row" },
-      ...["csv", "json", "vtt"].map((kind) =>
-        el("a", { class: "button quiet", href: `api/answers/${answer.key}/segments.${kind}`, download: `segments.${kind}` }, kind === "vtt" ? "Segments as subtitles (WebVTT)" : `Segments as ${kind.toUpperCase()}`),
-      ),
+      { class: "row files" },
+      el("span", { class: "soft" }, "Download the segments"),
+      ...["csv", "json", "vtt"].map((kind) => fileLink(`api/answers/${answer.key}/segments.${kind}`, kind)),
     ),
   );
 }
@@ -65,7 +64,7 @@ const times = (segment) => `${clock(segment.start)} – ${clock(segment.end)}`;
 function segmentButton(answer, segment, onclick) {
   const [left, width] = [segment.start, segment.end - segment.start].map((seconds) => `${(100 * seconds) / answer.duration}%`);
   const label = `${segment.label}, ${times(segment)}`;
-  return el("button", { type: "button", class: `segment ${hue(answer, segment)}`, style: { left, width }, title: label, "aria-label": label, "aria-pressed": "false", onclick }, segment.label);
+  return el("button", { type: "button", class: `segment ${hue(answer, segment)}`, style: { left, width }, title: label, "aria-label": label, "aria-pressed": "false", onclick }, el("span", {}, segment.label));
 }
 
 function row(answer, segment, onclick) {
