@@ -15,7 +15,8 @@ from a2m2.errors import DecodeError
 from a2m2.video import limits
 from a2m2.video.damage import FFmpegLog, Message, last_message, reported_damage, reported_excess
 from a2m2.video.groups import group_starts, needed_groups, stands_alone
-from a2m2.video.png import only_pixels
+from a2m2.video.metadata import CODECS, only_pixels
+from a2m2.video.picture import UPRIGHT, lay
 from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN, Shown, check_readable
 from a2m2.video.streams import codec_name, open_video
 from a2m2.video.tables import check_tables
@@ -283,8 +284,10 @@ class VideoFile:
         is_hidden = packet is not None and packet.is_discard
         if packet is not None and packet.pts in self._hidden:
             packet = _copied(packet, bytes(packet))
-        if packet is not None and self._stream.codec_context.name == "png":
-            packet = _copied(packet, only_pixels(bytes(packet)))
+        orientation = UPRIGHT
+        if packet is not None and self._stream.codec_context.name in CODECS:
+            data, orientation = only_pixels(self._stream.codec_context.name, bytes(packet))
+            packet = _copied(packet, data) if len(data) < packet.size else packet
         num_before = len(messages)
         try:
             frames = self._stream.codec_context.decode(packet)
@@ -294,6 +297,8 @@ class VideoFile:
             self._believe(messages[num_before:], damage)
         if any(frame.is_corrupt and frame.pts not in self._hidden for frame in frames):
             self._fail(f"{damage} (the decoder concealed errors)")
+        for frame in frames:
+            lay(frame, orientation)
         return frames
 
     def _guarded(self, call: Callable[[], _T], damage: str) -> _T:
@@ -373,7 +378,10 @@ def _copied(packet: av.Packet, data: bytes) -> av.Packet:
     """
     copy = av.Packet(data)
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-    copy.duration = packet.duration
+    copy.duration, copy.is_keyframe = (
+        packet.duration,
+        packet.is_keyframe,
+    )  # PNG that is none adds to the one before
     for data in packet.iter_sidedata():
         copy.set_sidedata(data)
     return copy

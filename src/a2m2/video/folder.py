@@ -13,7 +13,8 @@ from av.codec import CodecContext
 from a2m2.errors import DecodeError
 from a2m2.video import limits
 from a2m2.video.damage import FFmpegLog, decoder_options, last_message, reported_damage, reported_excess
-from a2m2.video.png import only_pixels
+from a2m2.video.metadata import only_pixels
+from a2m2.video.picture import lay, orientation_of
 from a2m2.video.source import COPY_AGAIN, Shown, check_readable
 from a2m2.video.timeline import Timeline
 
@@ -32,7 +33,8 @@ class FrameFolder:
     ignored.
 
     A folder has no times, so frame ``k`` is shown at ``k / fps``. Pictures are decoded by FFmpeg like the
-    frames of a file, which also finds more damage in JPEG than other readers do.
+    frames of a file, which also finds more damage in JPEG than other readers do, and turned upright by the
+    orientation in their EXIF; broken EXIF is passed over.
 
     Attributes:
         path: the folder.
@@ -75,10 +77,11 @@ class FrameFolder:
         for position in sorted(set(wanted)):
             picture = self._pictures[position]
             frame = self._decode(picture)
-            first = first or (picture.name, frame.width, frame.height)
-            if (frame.width, frame.height) != first[1:]:
-                name, width, height = first
-                cause = f"{picture.name} is {frame.width}x{frame.height}, {name} is {width}x{height}"
+            size = frame.width, frame.height
+            width, height = reversed(size) if orientation_of(frame).transposed else size
+            first = first or (picture.name, width, height)
+            if (width, height) != first[1:]:
+                cause = f"{picture.name} is {width}x{height}, {first[0]} is {first[1]}x{first[2]}"
                 raise DecodeError(self.path, cause, "make all pictures the same size")
             yield position, Shown(position / self._fps, frame)
 
@@ -92,8 +95,7 @@ class FrameFolder:
         except OSError as error:
             raise DecodeError(self.path, f"{picture.name} cannot be read ({error})", COPY_AGAIN) from error
         name = self._decoder_of(picture, data)
-        if name == "png":
-            data = only_pixels(data)
+        data, orientation = only_pixels(name, data)
         decoder = CodecContext.create(name, "r")
         decoder.thread_count = 1
         decoder.options = decoder_options(name)
@@ -111,6 +113,7 @@ class FrameFolder:
         if damage is not None or len(frames) != 1 or frames[0].is_corrupt:
             detail = damage or f"{len(frames)} pictures in it"
             raise DecodeError(self.path, f"{picture.name} is damaged ({detail})", COPY_AGAIN)
+        lay(frames[0], orientation)
         return frames[0]
 
     def _check_size(self, picture: Path, excess: str | None) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import av
 import torch
+from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from torch import Tensor
@@ -36,11 +39,19 @@ class Orientation:
         return picture.flip(flipped) if flipped else picture
 
 
-_UPRIGHT = Orientation()
+UPRIGHT = Orientation()
+# FFmpeg gets one or two kinds of side data a year; to remove one that does not exist is harmless.
+_KINDS_AHEAD = 8
+
+
+def lay(frame: av.VideoFrame, orientation: Orientation) -> None:
+    """Let the frame lie so, unless it has a display matrix."""
+    if orientation != UPRIGHT:
+        frame.opaque = replace(orientation)  # PyAV drops an object with the first of the frames that share it
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """What the display matrix of a frame asks for; upright without one.
+    """What the display matrix of a frame asks for; without one how it was laid (`lay`), or upright.
 
     The matrix ``(a b u; c d v; x y w)`` sends the stored point ``(x, y)`` to ``(a x + c y, b x + d y)``, y
     down. Lengths are ignored: they hold the shape of pixels, which is not corrected.
@@ -48,13 +59,13 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     Raises:
         ValueError: the matrix turns by an angle that is no multiple of 90 degrees.
     """
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    side_data = _known_side_data(frame).get("DISPLAYMATRIX")
     if side_data is None:
-        return _UPRIGHT
+        return frame.opaque if isinstance(frame.opaque, Orientation) else UPRIGHT
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side_data))
     along_x, along_y = math.hypot(a, b), math.hypot(c, d)
     if not along_x or not along_y:
-        return _UPRIGHT
+        return UPRIGHT
     unit = [a / along_x, b / along_x, c / along_y, d / along_y]
     a, b, c, d = (round(value) for value in unit)
     is_right_angle = all(abs(exact - value) < 1e-2 for exact, value in zip((a, b, c, d), unit, strict=True))
@@ -64,6 +75,35 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if a:
         return Orientation(flip_rows=d < 0, flip_columns=a < 0, rotation=rotation)
     return Orientation(transposed=True, flip_rows=b < 0, flip_columns=c < 0, rotation=rotation)
+
+
+def _known_side_data(frame: av.VideoFrame) -> SideDataContainer:
+    """Side data of a frame without the kinds that PyAV does not know, at which it raises instead of giving any.
+
+    FFmpeg takes those away, whose numbers are above the last one known.
+    """
+    try:
+        return cast(SideDataContainer, frame.side_data)
+    except ValueError:
+        graph = Graph()
+        graph.threads = 1
+        last = graph.add(
+            "buffer",
+            video_size=f"{frame.width}x{frame.height}",
+            pix_fmt=frame.format.name,
+            time_base="1",
+            colorspace=str(int(frame.colorspace)),
+            range=str(int(frame.color_range)),
+        )
+        first_unknown = max(int(kind.value) for kind in list[Any](Type)) + 1
+        for kind in range(first_unknown, first_unknown + _KINDS_AHEAD):
+            delete = graph.add("sidedata", f"mode=delete:type={kind}")
+            last.link_to(delete)
+            last = delete
+        last.link_to(graph.add("buffersink"))
+        graph.configure()
+        graph.vpush(frame)
+        return cast(SideDataContainer, graph.vpull().side_data)
 
 
 class RgbConverter:
