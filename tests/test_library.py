@@ -222,7 +222,9 @@ def test_a_missing_shard_and_a_damaged_catalogue_are_refused(
         open_library(copied).search([clips / "0.mp4"], cache=tmp_path)
     catalogue = copied / "catalogue.safetensors"
     catalogue.write_bytes(catalogue.read_bytes()[:-1] + b"\xff")
-    with pytest.raises(RecordError, match=r"catalogue.safetensors is damaged.*run 'a2m2 index' again"):
+    with pytest.raises(
+        RecordError, match=r"catalogue.safetensors was damaged or changed.*run 'a2m2 index' again"
+    ):
         open_library(copied)
 
 

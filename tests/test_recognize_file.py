@@ -14,9 +14,8 @@ import torch
 
 from a2m2.errors import OutputError, WeightsError
 from a2m2.networks import build_network
-from a2m2.nn.digest import tensors_digest
 from a2m2.recognize import Recognizer
-from a2m2.weights import read_tensors, save_network, write_tensors
+from a2m2.weights import read_tensors, save_network, seal, write_tensors
 from recognize_fixtures import small, squares
 from tiny_backbones import save_tiny, tiny_model
 from train_fixtures import shake, tiny_settings
@@ -202,8 +201,7 @@ def forge(saved: Path, tmp_path: Path) -> Callable[..., Path]:
         change(header, tensors)
         text = json.dumps(header)
         path = tmp_path / "forged.a2m2"
-        checksum = tensors_digest(tensors, {"header": text})
-        write_tensors(path, tensors, {**metadata, "header": text, "checksum": checksum})
+        write_tensors(path, tensors, {**metadata, "header": text, "checksum": seal(tensors, text)})
         return path
 
     return forged

@@ -6,7 +6,6 @@ nothing. Rows number the contents of its shards from first to last. Clips that a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,8 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from a2m2.errors import RecordError, WeightsError
-from a2m2.nn.digest import tensors_digest
-from a2m2.reading import MAX_INTEGER, mapping_of, parse_json, shorten, typed, why
-from a2m2.weights import read_tensors, write_tensors
+from a2m2.reading import MAX_INTEGER, shorten, typed, why
+from a2m2.weights import read_sealed, write_sealed
 
 FILE = "catalogue.safetensors"
 _FORMAT = "a2m2-catalogue-2"
@@ -109,9 +107,8 @@ def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
         "ends": torch.tensor([len(name) for name in encoded], dtype=torch.int64).cumsum(0),
         "rows": torch.from_numpy(catalogue.rows),
     }
-    header = json.dumps({"shards": catalogue.shards, "first_pass": catalogue.first_pass})
-    metadata = {"format": _FORMAT, "header": header, "checksum": tensors_digest(tensors, {"header": header})}
-    write_tensors(folder / FILE, tensors, metadata)
+    header = {"shards": catalogue.shards, "first_pass": catalogue.first_pass}
+    write_sealed(folder / FILE, tensors, header, form=_FORMAT)
 
 
 def read_catalogue(folder: Path) -> Catalogue:
@@ -124,16 +121,11 @@ def read_catalogue(folder: Path) -> Catalogue:
     if not path.is_file():
         raise RecordError(f"the index {folder} is not finished: no {FILE}; {_CURE} and it continues")
     try:
-        metadata, tensors = read_tensors(path, cure=_CURE)
+        header, tensors = read_sealed(path, form=_FORMAT, what="the catalogue of an index", cure=_CURE)
     except WeightsError as error:
         raise RecordError(str(error)) from None
-    header = metadata.get("header", "")
-    if metadata.get("format") != _FORMAT or metadata.get("checksum") != tensors_digest(
-        tensors, {"header": header}
-    ):
-        raise RecordError(f"{path} is damaged or of another version; {_CURE}")
     try:
-        return _catalogue(typed(_Header, mapping_of(parse_json(header))), tensors)
+        return _catalogue(typed(_Header, header), tensors)
     except (KeyError, ValueError) as error:
         raise RecordError(f"{path} cannot be used ({why(error)}); {_CURE}") from None
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from a2m2.checks import nearest_path
-from a2m2.errors import RecordError, WeightsError
-from a2m2.nn.digest import tensors_digest
-from a2m2.reading import mapping_of, parse_json, shorten, why
-from a2m2.recognize.encoder_file import UNUSABLE, encoder_header, encoder_of, encoder_tensors
+from a2m2.errors import RecordError
+from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors, usable
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.structures import Clip, Descriptors
-from a2m2.weights import named, read_tensors, write_tensors
+from a2m2.weights import read_sealed, write_sealed
 
 FILE = "library.safetensors"
 """The file that makes a folder an index."""
@@ -30,10 +25,7 @@ def write_eyes(folder: Path, encoder: ClipEncoder) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    tensors = encoder_tensors(encoder)
-    header = json.dumps(encoder_header(encoder), ensure_ascii=False)
-    metadata = {"format": _FORMAT, "header": header, "checksum": tensors_digest(tensors, {"header": header})}
-    write_tensors(folder / FILE, tensors, metadata)
+    write_sealed(folder / FILE, encoder_tensors(encoder), encoder_header(encoder), form=_FORMAT)
 
 
 def read_eyes(folder: Path) -> ClipEncoder:
@@ -47,26 +39,9 @@ def read_eyes(folder: Path) -> ClipEncoder:
     if not path.is_file():
         hint = "" if folder.is_dir() else nearest_path(folder)
         raise RecordError(f"{folder} is no index of clips: no {FILE}; {hint or 'make one with a2m2 index'}")
-    metadata, read = read_tensors(path, cure=_AGAIN)
-    # Copied to where torch puts tensors itself: the last bits of a product depend on the place in memory.
-    tensors = {name: tensor.clone() for name, tensor in read.items()}
-    header = metadata.get("header", "")
-    if metadata.get("format") != _FORMAT:
-        raise WeightsError(
-            f"{path} has format {shorten(repr(metadata.get('format')))}, expected {_FORMAT!r}; {_AGAIN}"
-        )
-    if metadata.get("checksum") != tensors_digest(tensors, {"header": header}):
-        raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {_AGAIN}")
-    return _encoder(path, header, tensors)
-
-
-def _encoder(path: Path, header: str, tensors: Mapping[str, Tensor]) -> ClipEncoder:
-    try:
-        return encoder_of(path, mapping_of(parse_json(header)), tensors, again=_AGAIN)
-    except WeightsError as error:
-        raise named(path, error) from None
-    except UNUSABLE as error:
-        raise WeightsError(f"{path} cannot be used ({why(error)}); {_AGAIN}") from None
+    header, tensors = read_sealed(path, form=_FORMAT, what="the encoder of an index", cure=_AGAIN)
+    with usable(path, cure=_AGAIN):
+        return encoder_of(path, header, tensors, again=_AGAIN)
 
 
 def describe_alone(encoder: ClipEncoder, clip: Clip) -> Descriptors:

@@ -6,7 +6,8 @@ again and compared. The filter bank has no weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from a2m2.eval.describe import Fit
 from a2m2.methods import METHODS
 from a2m2.networks import build_network
 from a2m2.nn import build_backbone, load_backbone
-from a2m2.reading import mapping_of, shorten
+from a2m2.reading import mapping_of, shorten, why
 from a2m2.recognize.encoders import ClipEncoder, FrozenEncoder, TrainedEncoder
 from a2m2.recognize.origin import Origin
 from a2m2.train_settings import NetworkSettings
@@ -30,6 +31,7 @@ from a2m2.weights import (
     check_settings,
     cohort_of,
     fill,
+    named,
     network_digest,
     without_cohort,
 )
@@ -37,7 +39,7 @@ from a2m2.weights import (
 _PREFIX = "encoder."
 """Begins the names of the encoder's tensors."""
 
-UNUSABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, ConfigError)
+_UNUSABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, ConfigError)
 """What building from a file raises whose checksum fits, but whose content does not."""
 
 
@@ -101,3 +103,18 @@ def encoder_of(
             f"weights {encoder.digest}; get the former back, or {again}"
         )
     return encoder
+
+
+@contextlib.contextmanager
+def usable(path: Path, *, cure: str) -> Iterator[None]:
+    """What building from the content of ``path`` raises becomes one error that names the file.
+
+    Raises:
+        WeightsError: the content does not hold together, or what it names is not to be had.
+    """
+    try:
+        yield
+    except WeightsError as error:
+        raise named(path, error) from None
+    except _UNUSABLE as error:
+        raise WeightsError(f"{path} cannot be used ({why(error)}); {cure}") from None

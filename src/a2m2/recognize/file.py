@@ -6,7 +6,6 @@ again and compared. The filter bank has no weights. A checksum covers every tens
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,17 +20,16 @@ from a2m2.checks import nearest_path
 from a2m2.errors import WeightsError
 from a2m2.eval.describe import scales_of
 from a2m2.moments import candidate_windows
-from a2m2.nn.digest import tensors_digest
-from a2m2.reading import mapping_of, parse_json, shorten, typed, why
+from a2m2.reading import mapping_of, typed
 from a2m2.recognize.confidence import Confidence
-from a2m2.recognize.encoder_file import UNUSABLE, encoder_header, encoder_of, encoder_tensors
+from a2m2.recognize.encoder_file import encoder_header, encoder_of, encoder_tensors, usable
 from a2m2.recognize.encoders import ClipEncoder
 from a2m2.recognize.enrolled import Enrolled
 from a2m2.recognize.report import LeaveOneOut
 from a2m2.recognize.supports import SupportClip, pack_bytes, unpack_bytes
 from a2m2.structures import Descriptors
 from a2m2.versions import versions
-from a2m2.weights import check_finite, named, read_tensors, write_tensors
+from a2m2.weights import check_finite, read_sealed, write_sealed
 
 FORMAT = "a2m2-recognizer-1"
 CURE = "copy it again, or enrol anew with 'a2m2 enrol'"
@@ -58,9 +56,7 @@ def save_enrolled(path: Path, enrolled: Enrolled) -> None:
         ],
         "versions": versions(),
     }
-    text = json.dumps(header, ensure_ascii=False)
-    metadata = {"format": FORMAT, "header": text, "checksum": tensors_digest(tensors, {"header": text})}
-    write_tensors(path, tensors, metadata)
+    write_sealed(path, tensors, header, form=FORMAT)
 
 
 def load_enrolled(path: Path) -> Enrolled:
@@ -73,23 +69,9 @@ def load_enrolled(path: Path) -> Enrolled:
         raise WeightsError(f"{path} is a folder; give the file that a2m2 enrol wrote")
     if not path.is_file():
         raise WeightsError(f"no recogniser {path}; {nearest_path(path) or 'make one with a2m2 enrol'}")
-    metadata, read = read_tensors(path, cure=CURE)
-    # Copied to where torch puts tensors itself: the last bits of a product depend on the place in memory.
-    tensors = {name: tensor.clone() for name, tensor in read.items()}
-    if metadata.get("format") != FORMAT:
-        raise WeightsError(
-            f"{path} is not a recogniser (format {shorten(repr(metadata.get('format')))}, expected {FORMAT!r}); make "
-            "one with 'a2m2 enrol'"
-        )
-    text = metadata.get("header", "")
-    if metadata.get("checksum") != tensors_digest(tensors, {"header": text}):
-        raise WeightsError(f"{path} was damaged or changed: its checksum does not fit its content; {CURE}")
-    try:
-        return _enrolled(path, mapping_of(parse_json(text)), tensors)
-    except WeightsError as error:
-        raise named(path, error) from None
-    except UNUSABLE as error:
-        raise WeightsError(f"{path} cannot be used ({why(error)}); {CURE}") from None
+    header, tensors = read_sealed(path, form=FORMAT, what="a recogniser", cure=CURE)
+    with usable(path, cure=CURE):
+        return _enrolled(path, header, tensors)
 
 
 def _enrolled(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Enrolled:

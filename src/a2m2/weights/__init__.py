@@ -8,16 +8,21 @@ from a2m2.weights.network_file import (
     SavedNetwork,
     fill,
     load_network,
-    named,
     network_digest,
     network_file,
-    pack_tensors,
     read_network,
-    read_tensors,
     save_network,
-    write_tensors,
 )
 from a2m2.weights.shipped import MOTION_SMALL, shipped_file, shipped_networks
+from a2m2.weights.tensor_file import (
+    named,
+    pack_tensors,
+    read_sealed,
+    read_tensors,
+    seal,
+    write_sealed,
+    write_tensors,
+)
 
 __all__ = [
     "FILE_NAME",
@@ -36,10 +41,13 @@ __all__ = [
     "network_file",
     "pack_tensors",
     "read_network",
+    "read_sealed",
     "read_tensors",
     "save_network",
+    "seal",
     "shipped_file",
     "shipped_networks",
     "without_cohort",
+    "write_sealed",
     "write_tensors",
 ]

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from a2m2.checks import atomic_path, nearest_path
+from a2m2.checks import nearest_path
 from a2m2.errors import ConfigError, WeightsError
 from a2m2.model import FewShotModel
 from a2m2.networks import build_network
@@ -28,19 +26,9 @@ from a2m2.train_settings import NetworkSettings
 from a2m2.weights.claims import check_finite, check_network
 from a2m2.weights.cohort import cohort_of, cohort_tensors, without_cohort
 from a2m2.weights.shipped import shipped_file, shipped_networks
+from a2m2.weights.tensor_file import named, read_tensors, write_tensors
 
 FORMAT = "a2m2-network-1"
-_UNREADABLE = (
-    OSError,
-    SafetensorError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    ArithmeticError,
-)
-"""What safetensors and torch raise for headers that are damaged, or name types and shapes that torch does not have."""
 FILE_NAME = "weights.safetensors"
 """Its name in a training folder."""
 
@@ -229,56 +217,3 @@ def fill(
                 "were trained with"
             )
     network.load_state_dict(given, strict=not without)
-
-
-def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write a safetensors file, whole or not at all.
-
-    Raises:
-        OutputError: the file cannot be written; an earlier one at ``path`` is left as it was.
-    """
-    # Through memory: safetensors reports a full disk as an error of its own, a file as an OSError.
-    packed = pack_tensors(tensors, metadata)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(packed)
-
-
-def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a safetensors file: the same for the same content."""
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return _sorted_header(save(content, dict(metadata or {})))
-
-
-def _sorted_header(packed: bytes) -> bytes:
-    """The same file with its header in order: safetensors writes metadata in another order each time."""
-    start = 8 + int.from_bytes(packed[:8], "little")
-    header = json.dumps(json.loads(packed[8:start]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + packed[start:]
-
-
-def read_tensors(
-    path: Path, *, cure: str = "copy or train it again"
-) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file.
-
-    Args:
-        path: the file.
-        cure: what the error tells to do.
-
-    Raises:
-        WeightsError: it cannot be read.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except _UNREADABLE as error:
-        raise WeightsError(f"{path} cannot be read as weights ({why(error)}); {cure}") from None
-
-
-def named(path: Path, error: WeightsError) -> WeightsError:
-    """``error`` with the name of the file that led to it, if it has none."""
-    return error if str(path) in str(error) else WeightsError(f"{path}: {error}")

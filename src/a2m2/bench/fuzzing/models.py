@@ -16,14 +16,13 @@ from a2m2.library.catalogue import make_catalogue, write_catalogue
 from a2m2.library.eyes import write_eyes
 from a2m2.library.shards import rows_of, write_shard
 from a2m2.networks import build_network
-from a2m2.nn.digest import tensors_digest
 from a2m2.recognize import Recognizer
 from a2m2.recognize.file import load_enrolled
 from a2m2.settings import BackboneSettings, M2Settings, VideoSettings
 from a2m2.train.keeper import SafeCheckpointIO
 from a2m2.train_settings import NetworkSettings
 from a2m2.video import write_clip
-from a2m2.weights import save_network
+from a2m2.weights import save_network, seal
 
 SETTINGS = NetworkSettings(
     video=VideoSettings(num_frames=4, resize=32, crop=32),
@@ -113,8 +112,7 @@ def header_seal(
     metadata: dict[str, str], tensors: dict[str, Tensor]
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The checksum over tensors and header that recognisers and libraries have."""
-    checksum = tensors_digest(tensors, {"header": metadata.get("header", "")})
-    return metadata | {"checksum": checksum}, tensors
+    return metadata | {"checksum": seal(tensors, metadata.get("header", ""))}, tensors
 
 
 def feature_seal(
