@@ -28,7 +28,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_a_module_with_a_main_is_a_program(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text(
-        '"""Measures one thing.\n\nMore."""\ndef main(arguments=None):\n    add("--json")\n'
+        '"""Measures one thing.\n\nMore."""\ndef main(arguments=None):\n    measurement_parser("one", __doc__)\n'
     )
     (tmp_path / "two.py").write_text('"""Makes a thing."""\ndef main(arguments=None): ...\n')
     (tmp_path / "part.py").write_text('"""Only imported."""\ndef helper(): ...\n')

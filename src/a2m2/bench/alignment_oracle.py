@@ -10,7 +10,6 @@ x_t − x_{t−1} does, is late. It is no bound: a descriptor holds more than on
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.data import EpisodeSampler, load_dataset, read_annotation
 from a2m2.eval.alignment import IDLE, frame_labels, plan_shares
 from a2m2.eval.stats import mean_interval
@@ -81,15 +81,10 @@ def oracle_shares(manifest: Path, *, num_frames: int, num_pairs: int) -> dict[st
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.alignment_oracle",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("alignment_oracle", __doc__)
     parser.add_argument("manifests", type=Path, nargs="+", help="annotated clips with a test split")
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=2000, help="pairs of clips of one class")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     tables = []
     for manifest in options.manifests:

@@ -17,7 +17,6 @@ Frames are used as rendered: a video encoder can only take information away.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -34,6 +33,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from a2m2.bench.options import add_seed, measurement_parser
 from a2m2.synth import ClassDefinition, SynthClip, SynthConfig, draw_classes, make_clip
 
 NUM_SEGMENTS = 8
@@ -311,13 +311,11 @@ def _mean_features(folder: Path, frames: UInt8[Tensor, "frame 3 height width"]) 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, measure, print, and write the JSON file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.appearance", description=__doc__.split("\n")[0]
-    )
+    parser = measurement_parser("appearance", (__doc__ or "").partition("\n")[0])
     parser.add_argument("--stratum", choices=("sets", "sequences"), required=True)
     parser.add_argument("--timing", type=float, default=0.0, help="timing knob; 0 is the hardest case")
     parser.add_argument("--order", type=float, default=0.0, help="order knob, sets only")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the data set")
+    add_seed(parser, "the data set", default=1)
     parser.add_argument("--clips", type=int, default=100, help="training clips a class")
     parser.add_argument(
         "--test-clips", type=int, default=80, help="test clips a class; 80 give 5,120 frames an index"
@@ -327,7 +325,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--backbone", type=Path, help="transformers folder of a convolutional network for part (b)"
     )
-    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
 
     config = SynthConfig.build(

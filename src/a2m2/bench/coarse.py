@@ -10,7 +10,6 @@ time against the number of frames, on novel classes of synth-v1.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.bench.ot_problems import walks
 from a2m2.bench.tables import insert
 from a2m2.checks import write_text_atomic
@@ -288,9 +288,7 @@ def _timed(work: Callable[[], T]) -> tuple[float, T]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.coarse", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = measurement_parser("coarse", __doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="candidates of a clip")
     parser.add_argument("--pairs", type=int, default=20, help="of each kind and size")
     parser.add_argument("--rounds", type=int, default=3, help="timings of each pair")
@@ -298,7 +296,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classes", type=int, default=10, help="novel classes of each stratum")
     parser.add_argument("--clips", type=int, default=3, help="of each class")
     parser.add_argument("--tolerance", type=float, default=1e-3)
-    parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--into", type=Path, help="Markdown file with the marks coarse-speed and coarse-accuracy"
     )

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from scipy import stats
 
 from a2m2.bench.cost_curves import CURVES, Curve, Work
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 
 UPPER = 4
 """Sizes that an exponent is fitted on."""
@@ -103,9 +103,7 @@ def _summary(rows: Sequence[tuple[str, ...]], rounds: int, called: str) -> Figur
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.costs", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = measurement_parser("costs", __doc__)
     names = [curve.name for curve in CURVES]
     parser.add_argument(
         "--only", nargs="+", choices=names, metavar="CURVE", help=f"some of: {', '.join(names)}"
@@ -114,7 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--drop", type=int, default=0, choices=(0, 1, 2), help="leave out so many of the largest sizes"
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser
 
 

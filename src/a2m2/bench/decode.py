@@ -15,7 +15,6 @@ DecodeError or in frames; a crash, a hang or any other exception is a failure an
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import random
 import sys
@@ -35,6 +34,7 @@ from av.video.reformatter import VideoReformatter
 
 from a2m2.bench.decode_rates import rate_table
 from a2m2.bench.figures import command, write_figures
+from a2m2.bench.options import add_seed, measurement_parser
 from a2m2.errors import DecodeError
 from a2m2.structures import Clip
 from a2m2.video import VideoInfo, probe, read_clip
@@ -230,19 +230,14 @@ def _print_outcomes(outcomes: Counter[tuple[str, Outcome]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.decode",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("decode", __doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="folder of video files and frame folders")
     parser.add_argument("--rounds", type=int, default=9, help="how often the rates are measured")
     parser.add_argument("--damaged", type=int, default=0, help="number of damaged copies to read")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
+    add_seed(parser, "the damage")
     parser.add_argument(
         "--limit", type=float, default=30.0, help="seconds after which reading counts as hung"
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     if options.folder is None:
         torch.set_num_threads(1)

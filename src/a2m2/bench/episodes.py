@@ -26,6 +26,7 @@ import torch
 from a2m2.bench.episode_loop import Timed, measure_episode, whole_ratio
 from a2m2.bench.figures import FigureTable, command, write_figures
 from a2m2.bench.memory import peak_mib
+from a2m2.bench.options import measurement_parser
 from a2m2.data import EpisodeSampler
 from a2m2.data.store import FeatureStore
 from a2m2.eval.runner import Contestant, run_episodes
@@ -298,11 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.episodes",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("episodes", __doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns of the loops, 0 for none (7)")
     parser.add_argument("--episodes", type=int, default=10_000, help="of the long runs, 0 for none (10000)")
     parser.add_argument("--direct", type=int, default=500, help="episodes matched one by one as well (500)")
@@ -317,7 +314,6 @@ def _parser() -> argparse.ArgumentParser:
         default=[1000, 10_000],
         help="episodes of the memory runs (1000 10000)",
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser
 
 

@@ -11,7 +11,6 @@ written again.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import math
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from a2m2.bench.options import program_parser
 from a2m2.data.lists import ListedVideo, VideoList, read_lists
 from a2m2.errors import DataError
 from a2m2.progress import show_progress
@@ -88,11 +88,7 @@ def _generator(name: str) -> np.random.Generator:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.fake_benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = program_parser("fake_benchmark", __doc__)
     parser.add_argument("lists", type=Path, help="folder of lists, or one list")
     parser.add_argument("out", type=Path, help="folder to write CLASS/ID.mp4 into")
     parser.add_argument("--broken", type=int, default=0, help="number of clips to cut off")

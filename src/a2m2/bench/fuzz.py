@@ -14,7 +14,6 @@ Examples::
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import shutil
@@ -31,6 +30,7 @@ from a2m2.bench.figures import Cell, FigureTable, command, write_figures
 from a2m2.bench.fuzzing.place import Chunk, Count, Place
 from a2m2.bench.fuzzing.readers import Reader, chosen
 from a2m2.bench.fuzzing.worker import CASE, NOTE, Finding, judge, keep, serve
+from a2m2.bench.options import add_seed, measurement_parser
 from a2m2.progress import show_progress
 
 _CHUNK = 500
@@ -201,20 +201,15 @@ def _row(name: str, count: Count) -> tuple[Cell, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 1 when something was found."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.fuzz",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("fuzz", __doc__)
     parser.add_argument("--inputs", type=int, default=20_000, help="damaged files to read")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
+    add_seed(parser, "the damage")
     parser.add_argument("--workers", type=int, default=1, help="processes that read")
     parser.add_argument(
         "--findings", type=Path, default=Path("findings"), help="folder for inputs that were not read well"
     )
     parser.add_argument("--reader", action="append", default=[], help="reader to test; repeat for several")
     parser.add_argument("--again", type=Path, help="read the findings in this folder again, and nothing else")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     if options.again is not None:
         return _again(options.again)

@@ -14,7 +14,6 @@ Linux only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -32,6 +31,7 @@ from a2m2.bench.figures import Cell, FigureTable, command, write_figures
 from a2m2.bench.kill_cases import Case, Place, all_cases, visible
 from a2m2.bench.kill_inputs import write_inputs
 from a2m2.bench.killing import Ended, Kill, adopt_orphans, run
+from a2m2.bench.options import add_seed, measurement_parser
 from a2m2.errors import RecordError
 
 _TIMES = ("timings.json",)
@@ -315,16 +315,13 @@ def table(rows: Mapping[str, Row], command: str) -> FigureTable:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     cases = all_cases()
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.kills", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = measurement_parser("kills", __doc__)
     parser.add_argument("--kills", type=int, default=200, help="kills in all")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    add_seed(parser, "the moments")
     parser.add_argument("--command", choices=cases, action="append", help="one only; repeatable")
     parser.add_argument(
         "--folder", type=Path, help="where to work; findings stay there. A temporary one when not given"
     )
-    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
     chosen = [cases[name] for name in options.command or cases]
     folder = options.folder or Path(tempfile.mkdtemp(prefix="a2m2-kills-"))

@@ -10,16 +10,15 @@ one up.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from a2m2.bench.options import measurement_parser
 from a2m2.networks import m2_block
 from a2m2.nn import M2Block, Reduction
 from a2m2.settings import M2Settings
@@ -98,17 +97,12 @@ def table(times: dict[str, Times]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.moments",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("moments", __doc__)
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--frames", type=int, default=8, help="of a clip, at least 4")
     parser.add_argument("--channels", type=int, default=64, help="after calibration")
     parser.add_argument("--side", type=int, default=14, help="of a map")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     times = measure(
         clips=options.clips,

@@ -31,6 +31,7 @@ import torch
 
 from a2m2.bench import ot_scaling
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import add_seed, measurement_parser
 from a2m2.bench.ot_problems import FAMILIES, SIZES, Array, Batch, shares, walks
 from a2m2.errors import A2M2Error
 from a2m2.ot import TransportPlan, UncertifiedError, solve
@@ -263,15 +264,14 @@ def _speed_table(speeds: list[dict[str, Any]]) -> FigureTable:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.ot",
-        description="Certify the transport solver on many problems and time it against POT and OpenCV.",
+    parser = measurement_parser(
+        "ot",
+        "Certify the transport solver on many problems and time it against POT and OpenCV.",
         epilog="examples:\n"
         "  python -m a2m2.bench.ot                          everything, with 100,000 problems (minutes)\n"
         "  python -m a2m2.bench.ot --battery 1000000 --rounds 0 --no-scaling   a million problems, alone\n"
         "  python -m a2m2.bench.ot --battery 2000           a short battery, then the speed\n"
         "  python -m a2m2.bench.ot --battery 0 --json s.json   the speed alone, kept as JSON",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--battery", type=int, default=100_000, help="problems of the battery, 0 for none (100000)"
@@ -285,8 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=True,
         help="threads beside a spin loop, memory, vector widths",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all problems (0)")
-    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write all figures to FILE")
+    add_seed(parser, "all problems")
     options = parser.parse_args(arguments)
     run(
         battery=options.battery,

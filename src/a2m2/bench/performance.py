@@ -12,13 +12,13 @@ into a folder beside the page, which has its name.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from a2m2.bench.figures import Cell, FigureTable, format_cell, read_figures
 from a2m2.bench.line_plot import line_plot
+from a2m2.bench.options import program_parser
 from a2m2.checks import output_file, write_text_atomic
 from a2m2.errors import DataError
 
@@ -136,11 +136,7 @@ def _numbers(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Cell]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.performance",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = program_parser("performance", __doc__)
     parser.add_argument("folder", type=Path, help="folder with NAME.json of each program")
     parser.add_argument(
         "--into", type=Path, default=Path("docs/performance.md"), help="Markdown file to write"

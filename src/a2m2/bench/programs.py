@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from a2m2.bench.options import measurement_parser
 from a2m2.errors import ConfigError
 
 
@@ -52,5 +53,7 @@ def _program(path: Path) -> Program | None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if not any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
         return None
-    measures = any(isinstance(node, ast.Constant) and node.value == "--json" for node in ast.walk(tree))
+    measures = any(
+        isinstance(node, ast.Name) and node.id == measurement_parser.__name__ for node in ast.walk(tree)
+    )
     return Program(path.stem, (ast.get_docstring(tree) or "").partition("\n")[0], measures)

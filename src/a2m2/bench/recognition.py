@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.data import default_cache, load_dataset
 from a2m2.eval.calibration import area_under_roc, expected_calibration_error
 from a2m2.progress import Progress, show_progress
@@ -172,11 +173,7 @@ def _scores(enrolled: Enrolled, source: Source, digests: Sequence[str]) -> Float
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.recognition",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("recognition", __doc__)
     parser.add_argument("data", help="folder of class folders, or a manifest")
     parser.add_argument("--split", action="append", help="repeat to pool several")
     parser.add_argument("--weights", help="a trained network")
@@ -188,7 +185,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--query", type=int, default=3, help="clips to ask for of each class")
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
     videos = load_dataset(options.data, splits=options.split or ()).videos
     labels = [video.class_name for video in videos]

@@ -8,7 +8,6 @@ process; recognising in a process that has started, each clip once. Times are th
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.recognize import Recognizer
 from a2m2.recognize.clips import sample_clip
 from a2m2.synth import SynthConfig, draw_classes, make_clip
@@ -100,15 +100,10 @@ def measure(folder: Path, *, way: int, shot: int, queries: int, arguments: Seque
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.recognizer_speed",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("recognizer_speed", __doc__)
     parser.add_argument("--way", type=int, default=5)
     parser.add_argument("--shot", type=int, default=3)
     parser.add_argument("--queries", type=int, default=4, help="clips of each class to recognise")
-    parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("enrol", nargs="*", help="arguments for a2m2 enrol, after --")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

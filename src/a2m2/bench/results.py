@@ -11,10 +11,10 @@ the last part of the backbone's name. Interrupted, the same command goes on wher
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from a2m2.bench.options import add_out, program_parser
 from a2m2.bench.tables import insert, markdown
 from a2m2.checks import write_text_atomic
 from a2m2.config import load
@@ -71,14 +71,8 @@ class _Tenths:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.results",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/results"), help="folder for clips, cache and results"
-    )
+    parser = program_parser("results", __doc__)
+    add_out(parser, "clips, cache and results", default="runs/results")
     parser.add_argument("--backbone", default="motion-filters", help="as in a2m2 evaluate")
     parser.add_argument("--pixels", type=int, default=224, help="side of the frames that the backbone sees")
     parser.add_argument("--shot", type=int, default=1)

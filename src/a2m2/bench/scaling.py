@@ -10,7 +10,6 @@ docs/scaling.md.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import pickle
@@ -24,6 +23,7 @@ from pathlib import Path
 import torch
 
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.bench.recognizer_speed import write_clips
 from a2m2.config import load
 from a2m2.data import content_digest
@@ -285,9 +285,7 @@ def _as_clips(seen: Descriptors, values: torch.Tensor) -> Descriptors:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="a2m2 bench scaling", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = measurement_parser("scaling", __doc__)
     parser.add_argument("--config", type=Path, default=Path("ssv2-full"), help="training that is planned")
     parser.add_argument("--gpus", type=int, default=8)
     parser.add_argument("--link", type=float, default=100.0, help="GB/s between GPUs")
@@ -302,7 +300,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--terabyte-month", type=float, default=23.0, help="price")
     parser.add_argument("--way", type=int, default=4, help="classes of the clips that are measured")
     parser.add_argument("--each", type=int, default=3, help="clips of each")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     settings = load(
         TrainSettings, options.config, ["backbone.source=random:resnet50"], data=options.config.stem

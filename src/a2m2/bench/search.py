@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.options import add_out, add_seed, measurement_parser
 from a2m2.bench.simulated_library import (
     BLOCK,
     CLIPS,
@@ -333,12 +334,8 @@ def search_tables(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.search",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the simulated index")
+    parser = measurement_parser("search", __doc__)
+    add_out(parser, "the simulated index")
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[1000, 10_000, 20_000], help="clips in the library"
     )
@@ -348,8 +345,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="processes that draw, threads that sketch")
     parser.add_argument("--candidates", type=int, default=CANDIDATES, help="clips compared exactly")
     parser.add_argument("--actions", type=int, default=1000, help="prototypes")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    add_seed(parser, "prototypes, clips and queries", default=1)
     return parser
 
 

@@ -11,13 +11,13 @@ former. Interrupted, the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from a2m2.bench.lists import write_list
+from a2m2.bench.options import add_out, program_parser
 from a2m2.checks import atomic_path
 from a2m2.config import load
 from a2m2.progress import Progress, show_progress
@@ -139,12 +139,8 @@ def train(clips: Path, out: Path, *, config: Path, overrides: Sequence[str], pro
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.shipped",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for clips and trainings")
+    parser = program_parser("shipped", __doc__)
+    add_out(parser, "clips and trainings")
     parser.add_argument(
         "--clips", type=float, default=1.0, help="factor on the number of clips of each class"
     )

@@ -25,6 +25,7 @@ from typing import Literal
 import numpy as np
 
 from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.options import measurement_parser
 from a2m2.bench.spotting_speed import measure_speed
 from a2m2.eval.repeats import over_repeats
 from a2m2.progress import Progress, show_progress
@@ -210,11 +211,7 @@ def run(options: argparse.Namespace, progress: Progress) -> dict[str, list[dict[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.spotting",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("spotting", __doc__)
     parser.add_argument("--weights", help="a trained network")
     parser.add_argument("--backbone", help="a frozen backbone")
     parser.add_argument(
@@ -225,7 +222,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first recording")
     parser.add_argument("--seconds", type=float, default=300.0, help="length of a recording")
     parser.add_argument("--speed", action="store_true", help="measure speed and memory instead")
-    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(arguments)
     if options.speed:
         figures = measure_speed(weights=options.weights, backbone=options.backbone, seconds=options.seconds)

@@ -10,13 +10,13 @@ files, at timing 0, 0.5 and 1, over the same episodes. Interrupted, the same com
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from a2m2.bench.lists import write_list
+from a2m2.bench.options import add_out, program_parser
 from a2m2.bench.study_tables import short_table, tables
 from a2m2.bench.study_tests import Tester, choose_order_prior
 from a2m2.bench.tables import insert
@@ -189,12 +189,8 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.study", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/study"), help="folder for clips, trainings and figures"
-    )
+    parser = program_parser("study", __doc__)
+    add_out(parser, "clips, trainings and figures", default="runs/study")
     parser.add_argument("--config", type=Path, default=Path("synth-small"))
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="training seeds, from 0")

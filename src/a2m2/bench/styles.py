@@ -18,6 +18,7 @@ from typing import Any
 
 from a2m2.bench.figures import command, from_markdown, write_figures
 from a2m2.bench.lists import write_list
+from a2m2.bench.options import add_out, measurement_parser
 from a2m2.bench.tables import insert
 from a2m2.checks import write_text_atomic
 from a2m2.config import load
@@ -138,12 +139,8 @@ def table(looks: Sequence[Look], *, shot: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.styles",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/styles"))
+    parser = measurement_parser("styles", __doc__)
+    add_out(parser, "clips, cache and results", default="runs/styles")
     parser.add_argument(
         "--weights", default=MOTION_SMALL, help="a trained network; the shipped one if not given"
     )
@@ -153,7 +150,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, default=15, help="test clips of each class")
     parser.add_argument("--seen", action="store_true", help="only the looks that the training had")
     parser.add_argument("--into", type=Path, help="Markdown file with marks 'styles-SHOT'")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     with show_progress() as progress:
         looks = [

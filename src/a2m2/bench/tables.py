@@ -11,10 +11,10 @@ The file holds ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands be
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from a2m2.bench.options import program_parser
 from a2m2.checks import write_text_atomic
 from a2m2.errors import RecordError
 from a2m2.eval.stats import Summary, read_summary
@@ -91,9 +91,7 @@ def _percent(value: float, half_width: float, *, sign: str = "") -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.tables", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = program_parser("tables", __doc__)
     parser.add_argument("file", type=Path, help="Markdown file with the marks")
     parser.add_argument("folders", type=Path, nargs="*", help="results folders of a2m2 evaluate")
     parser.add_argument("--mark", required=True, help="name of the marks")

@@ -12,7 +12,6 @@ a GPU alone, as ``precision`` says.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 
+from a2m2.bench.options import measurement_parser
 from a2m2.config import load
 from a2m2.networks import build_network
 from a2m2.train.batches import Batch
@@ -98,18 +98,13 @@ def run(settings: TrainSettings, stage: Stage, *, steps: int, device: str = "cpu
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m a2m2.bench.train_step",
-        description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = measurement_parser("train_step", __doc__)
     parser.add_argument("--config", type=Path, required=True, help="name or path of a training configuration")
     parser.add_argument("--backbone", help="instead of the configuration's")
     parser.add_argument("--stage", choices=("pretrain", "meta"), required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="change one setting: section.key=value")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     overrides = [*options.set, *([f"backbone.source={options.backbone}"] if options.backbone else [])]
     settings = load(TrainSettings, options.config, overrides, data="noise")
