@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from threading import Barrier, Lock
+from typing import Any
 
 import pytest
 
 from a2m2.cli.recognition_output import print_answers
 from a2m2.recognition_records import Recognition, ScoredClass
-from a2m2.recognize import LeaveOneOut
+from a2m2.recognize import Explanation, LeaveOneOut, Recognizer
 from a2m2.recognize.in_words import report_lines
 from a2m2.recognize.report import ClassReport, Confusion, SuspiciousClip
 from a2m2.records import read_evidence
@@ -110,6 +112,39 @@ def test_a_broken_clip_keeps_its_row_and_the_others_their_answers(
     assert broken["error"]
     assert call(monkeypatch, "recognize", actions, text, good) == 1
     assert "cannot be decoded: " in capsys.readouterr().out
+
+
+def test_reasons_do_not_depend_on_threads_and_use_as_many_as_are_given(
+    data: Path,
+    fast: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    actions = tmp_path / "actions.a2m2"
+    assert call(monkeypatch, "enrol", data, "-o", actions, *fast) == 0
+    clips = [data / name / f"0{number}.mp4" for number in range(2) for name in CLASSES]
+    asked: list[int] = []
+    met, lock, explain = Barrier(3), Lock(), Recognizer.explain
+
+    def waiting(self: Recognizer, clip: Path, **options: Any) -> Explanation:
+        if self.num_threads == 3:  # goes on only when three clips are worked on at the same time
+            with lock:
+                asked.append(options["number"])
+            met.wait(timeout=30)
+        return explain(self, clip, **options)
+
+    monkeypatch.setattr(Recognizer, "explain", waiting)
+    texts = {}
+    for threads in (1, 3):
+        why = tmp_path / f"why{threads}"
+        capsys.readouterr()
+        assert call(monkeypatch, "recognize", actions, *clips, "--explain", why, "--threads", threads) == 0
+        evidence = {path.name: path.read_bytes() for path in sorted((why / "evidence").iterdir())}
+        texts[threads] = capsys.readouterr().out, evidence
+    assert sorted(asked) == list(range(6))
+    assert texts[1] == texts[3]
+    assert len([name for name in texts[1][1] if name.endswith(".json")]) == 6
 
 
 def test_broken_clips_when_enrolling(

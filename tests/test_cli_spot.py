@@ -104,6 +104,30 @@ def test_a_dry_run_says_what_it_would_do(
     assert not Path("x.vtt").exists()
 
 
+def test_a_dry_run_names_what_cannot_be_read(
+    actions: Path,
+    recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, missing = tmp_path / "text.mp4", tmp_path / "missing.mp4"
+    text.write_text("hello\n")
+    capsys.readouterr()
+    out = tmp_path / "out"
+    arguments = ("spot", actions, text, recording, missing, "--dry-run", "--speeds", "1", "--vtt", out)
+    assert call(monkeypatch, *arguments) == 1
+    captured = capsys.readouterr()
+    assert f"{recording}: " in captured.out
+    assert "would look at" in captured.out
+    written = [line for line in captured.out.splitlines() if line.startswith("would write ")]
+    assert written == [f"would write {out / recording.stem}.vtt"]
+    assert f"error: cannot decode {text}: FFmpeg finds no video in it" in captured.err
+    assert f"error: cannot decode {missing}: no such file; check the path" in captured.err
+    assert not out.exists()
+    assert call(monkeypatch, "spot", actions, missing, "--dry-run") == 1
+
+
 def test_recordings_that_cannot_be_read_and_one_that_can(
     actions: Path,
     recording: Path,

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from a2m2.errors import DecodeError
-    from a2m2.recognize import Explanation, Recognition, Recognizer
+    from a2m2.recognize import Recognition, Recognizer
 
 
 def recognize(
@@ -79,14 +79,9 @@ def _explained(
     from a2m2.errors import DecodeError
     from a2m2.report import build_report
 
-    found: list[Explanation | DecodeError] = []
-    for number, clip in enumerate(clips):
-        try:
-            found.append(
-                recognizer.explain(clip, reject_unknown=reject_unknown, name=clip.name, number=number)
-            )
-        except DecodeError as error:
-            found.append(error)
+    found = list(
+        recognizer.explain_each(clips, reject_unknown=reject_unknown, names=[clip.name for clip in clips])
+    )
     explanations = [one for one in found if not isinstance(one, DecodeError)]
     if explanations:
         recognizer.write_explanations(folder, explanations)

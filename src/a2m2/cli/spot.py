@@ -13,6 +13,7 @@ from a2m2.cli.options import DryRun, Speeds, Stride
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
+    from a2m2.errors import DecodeError
     from a2m2.recognize import Recognizer
     from a2m2.spotting import SpotSettings
     from a2m2.spotting.outcome import Outcome
@@ -80,10 +81,13 @@ def spot(
     settings = SpotSettings(speeds_of(speeds), stride, threshold, merge, threads)
     recognizer = Recognizer.load(actions, num_threads=threads)
     if dry_run:
-        for line in _plan(recognizer, videos, settings):
-            typer.echo(line)
-        for path in places.paths():
+        errors = _tell_plan(recognizer, videos, settings)
+        for path in places.paths(without=errors):
             typer.echo(f"would write {path}")
+        for error in errors.values():
+            typer.echo(f"error: {error}", err=True)
+        if errors:
+            raise typer.Exit(1)
         return
     for path in places.paths():
         output_file(path)
@@ -143,8 +147,10 @@ def _search(
     return outcomes, False
 
 
-def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings) -> list[str]:
-    """What a search would do."""
+def _tell_plan(
+    recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings
+) -> dict[Path, DecodeError]:
+    """Print what a search would do; returns the recordings that cannot be read."""
     from contextlib import closing
 
     from a2m2.errors import DecodeError
@@ -152,7 +158,9 @@ def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings
     from a2m2.video.stream import VideoStream
 
     enrolled = recognizer.enrolled_
-    lines = [f"actions: {', '.join(map(str, enrolled.classes))}", f"seen with {enrolled.encoder.description}"]
+    typer.echo(f"actions: {', '.join(map(str, enrolled.classes))}")
+    typer.echo(f"seen with {enrolled.encoder.description}")
+    errors: dict[Path, DecodeError] = {}
     for video in videos:
         try:
             with closing(VideoStream(video)) as stream:
@@ -166,9 +174,9 @@ def _plan(recognizer: Recognizer, videos: Sequence[Path], settings: SpotSettings
                 lengths = ", ".join(
                     f"{seconds:.1f} s" for seconds in (plan.seconds(one.length) for one in plan.lengths)
                 )
-                lines.append(
+                typer.echo(
                     f"{video}: {stream.duration_seconds:.0f} s, would look at {number} windows of {lengths}"
                 )
         except DecodeError as error:
-            lines.append(f"{video}: cannot be decoded: {error.cause}; {error.cure}")
-    return lines
+            errors[video] = error
+    return errors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,10 @@ class Places:
             timeline=_files(timeline, videos, ".svg", also=".png"),
         )
 
-    def paths(self) -> list[Path]:
-        """All of them."""
-        return [path for kind in (self.elan, self.vtt, self.timeline) for path in kind.values()]
+    def paths(self, *, without: Collection[Path] = ()) -> list[Path]:
+        """All of them, but for those of the recordings ``without``."""
+        kinds = (self.elan, self.vtt, self.timeline)
+        return [path for kind in kinds for video, path in kind.items() if video not in without]
 
     def write(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """Write the files of those recordings that could be read; a line each."""

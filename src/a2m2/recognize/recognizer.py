@@ -304,6 +304,27 @@ class Recognizer(Estimator):
         )
         return explain(enrolled, sampled, queries, match, recognition, number=number)
 
+    def explain_each(
+        self, clips: Clips, *, reject_unknown: bool = True, names: Sequence[str] | None = None
+    ) -> Iterator[Explanation | DecodeError]:
+        """:meth:`explain` of each clip in turn, ``num_threads`` at a time, its number its place.
+
+        A clip that cannot be decoded gives its error, and the others go on. Arguments as for :meth:`recognize`.
+        """
+        self._enrolled()
+        listed = as_clips(clips)
+        called = [None] * len(listed) if names is None else names
+
+        def answer(task: tuple[int, ClipLike, str | None]) -> Explanation | DecodeError:
+            number, clip, name = task
+            try:
+                return self.explain(clip, reject_unknown=reject_unknown, name=name, number=number)
+            except DecodeError as error:
+                return error
+
+        tasks = [(number, clip, name) for number, (clip, name) in enumerate(zip(listed, called, strict=True))]
+        return map_in_threads(answer, tasks, num_threads=self.num_threads)
+
     def write_explanations(self, folder: str | Path, explanations: Sequence[Explanation]) -> None:
         """Write a folder of explained answers, which ``a2m2 report`` draws; whole or not at all.
 
