@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.bench.tables import insert, main
+from a2m2.bench.figures import FigureTable, write_figures
+from a2m2.bench.marks import fill_marks
+from a2m2.bench.tables import main
 from a2m2.config import load
 from a2m2.errors import RecordError
 from a2m2.eval.evaluate import evaluate
@@ -47,8 +49,25 @@ def test_what_a_program_printed_becomes_a_block(tmp_path: Path) -> None:
     assert page.read_text() == "<!-- begin x -->\n```\na  1\nb  2\n```\n<!-- end x -->"
 
 
-def test_missing_marks_are_named() -> None:
+def test_what_a_program_wrote_is_drawn_without_measuring_again(tmp_path: Path) -> None:
+    page, written = tmp_path / "page.md", tmp_path / "search.json"
+    page.write_text("<!-- begin x --><!-- end x -->")
+    table = FigureTable("Time", ("clips", "ms"), ((1000, 2.5),), note="Busy.", command="a2m2 bench search")
+    write_figures(written, [table, table])
+    main([str(page), "--mark", "x", "--figures", str(written)])
+    text = page.read_text()
+    assert text.startswith("<!-- begin x -->\n    a2m2 bench search\n\nOn ")
+    assert text.count("    a2m2 bench search\n") == 1
+    assert text.count("**Time**\n\n| clips | ms |\n| --- | ---: |\n| 1,000 | 2.50 |\n\nBusy.\n") == 2
+
+
+def test_missing_marks_and_files_are_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing here")
     with pytest.raises(
         RecordError, match=r"expected the marks '<!-- begin x -->' and '<!-- end x -->' in the file"
     ):
-        insert("nothing here", "x", "table")
+        fill_marks(page, {"x": "table"})
+    assert page.read_text() == "nothing here"
+    with pytest.raises(RecordError, match=r"no file .*pag.md; did you mean .*page.md"):
+        fill_marks(tmp_path / "pag.md", {"x": "table"})

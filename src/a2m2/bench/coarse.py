@@ -21,10 +21,9 @@ import torch
 from torch import Tensor
 
 from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import measurement_parser
 from a2m2.bench.ot_problems import walks
-from a2m2.bench.tables import insert
-from a2m2.checks import write_text_atomic
 from a2m2.data import EpisodeSampler
 from a2m2.eval.describe import concatenate
 from a2m2.eval.pair_table import episode_accuracies, pair_scores
@@ -316,10 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(tables[-1].text(), flush=True)
     write_figures(options.json, tables, seed=PAIRS_SEED)
     if options.into is not None:
-        text = options.into.read_text(encoding="utf-8")
-        for mark, table in zip(("coarse-speed", "coarse-accuracy"), tables, strict=True):
-            text = insert(text, mark, table.markdown())
-        write_text_atomic(options.into, text)
+        marks = ("coarse-speed", "coarse-accuracy")
+        contents = {mark: table.markdown() for mark, table in zip(marks, tables, strict=True)}
+        fill_marks(options.into, contents)
 
 
 if __name__ == "__main__":

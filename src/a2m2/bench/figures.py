@@ -17,7 +17,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,28 @@ class FigureTable:
         lines += [tuple(format_cell(cell).replace("|", "\\|") for cell in row) for row in self.rows]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"{text}\n\n{self.note}" if self.note else text
+
+
+def figures_markdown(tables: Sequence[FigureTable], content: Mapping[str, Any]) -> str:
+    """What a program measured, in Markdown: commands, machine, and every table under its title.
+
+    Args:
+        tables: of the program.
+        content: its other figures: ``machine`` is looked at.
+    """
+    parts = list(measured_how(tables, content))
+    for table in tables:
+        parts += [f"**{table.title}**", table.markdown()]
+    return "\n\n".join(parts)
+
+
+def measured_how(tables: Sequence[FigureTable], content: Mapping[str, Any]) -> Iterator[str]:
+    """The commands that measure, and the machine, as paragraphs in Markdown."""
+    for line in dict.fromkeys(table.command for table in tables if table.command):
+        yield f"    {line}"
+    known = content.get("machine")
+    if isinstance(known, Mapping):
+        yield f"On {known.get('processor', 'an unknown processor')}, {known.get('cores', '?')} cores."
 
 
 def from_markdown(title: str, text: str, command: str) -> FigureTable:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from a2m2.bench.figures import Cell, FigureTable, format_cell, read_figures
+from a2m2.bench.figures import Cell, FigureTable, format_cell, measured_how, read_figures
 from a2m2.bench.line_plot import line_plot
 from a2m2.bench.options import program_parser
 from a2m2.checks import output_file, write_text_atomic
@@ -83,12 +83,8 @@ def _section(name: str, path: Path, into: Path) -> Iterator[str]:
     plain = not tables
     if plain:
         tables = [_plain_table(content)]
-    commands = list(dict.fromkeys(table.command for table in tables if table.command))
-    for line in commands:
-        yield f"    {line}\n"
-    machine = content.get("machine")
-    if isinstance(machine, Mapping):
-        yield f"On {machine.get('processor', 'an unknown processor')}, {machine.get('cores', '?')} cores.\n"
+    for paragraph in measured_how(tables, content):
+        yield f"{paragraph}\n"
     for number, table in enumerate(tables, 1):
         if not plain:
             yield f"### {table.title}\n"

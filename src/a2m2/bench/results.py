@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import add_out, program_parser
-from a2m2.bench.tables import insert, markdown
-from a2m2.checks import write_text_atomic
+from a2m2.bench.tables import markdown
 from a2m2.config import load
 from a2m2.eval.evaluate import evaluate
 from a2m2.settings import EvaluateSettings
@@ -93,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{table}\n", flush=True)
         if options.into is not None:
             mark = f"{Path(options.backbone).name}-{name}"
-            text = options.into.read_text(encoding="utf-8")
-            write_text_atomic(options.into, insert(text, mark, table))
+            fill_marks(options.into, {mark: table})
 
 
 if __name__ == "__main__":

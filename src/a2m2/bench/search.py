@@ -2,6 +2,7 @@
 
     python -m a2m2.bench.search --out /tmp/library
     python -m a2m2.bench.search --out /tmp/library --sizes 1000 10000 20000 100000 1000000 --json search.json
+    python -m a2m2.bench.tables docs/search.md --mark search --figures search.json
 
 Clips are simulated (:mod:`a2m2.bench.simulated_library`: the statistics are those of descriptors of rendered clips, by
 the shipped network); shards, catalogue, first pass and search are those of ``a2m2 index`` and ``a2m2 search``. What is
@@ -27,7 +28,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from a2m2.bench.figures import FigureTable, command, write_figures
+from a2m2.bench.figures import FigureTable, command, figures_markdown, machine, write_figures
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import add_out, add_seed, measurement_parser
 from a2m2.bench.simulated_library import (
     BLOCK,
@@ -291,6 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_figures(options.json, tables, curve=curve, **figures)
     for table in tables:
         print(f"\n{table.text()}")
+    if options.into is not None:
+        fill_marks(options.into, {"search": figures_markdown(tables, {"machine": machine()})})
 
 
 def search_tables(
@@ -310,27 +314,44 @@ def search_tables(
             )
         )
     rows = [(size, *(float(row[name]) for name in _CURVE)) for size, row in curve.items()]
-    drawn = [row for row in curve.values() if "seconds of both" in row]
-    notes = [
-        f"Drawn: {row['clips drawn']:,.0f} clips in {row['seconds of both']:,.0f} s "
-        f"({row['drawing, CPU ms a clip']:.2f} + {row['writing a shard, CPU ms a clip']:.2f} CPU ms a clip)."
-        for row in drawn
-    ]
+    notes = _drawing_note(curve)
     if len(curve) > 2:
         times = [row["search ms"] for row in curve.values()]
         slope, fixed = np.polyfit(list(curve), times, 1)
-        notes.append(
-            f"A line through the times of a search: {fixed:.0f} ms and {1e6 * slope:.0f} ms a million clips."
-        )
+        # On a busy machine the noise may be larger than what the size adds.
+        if slope > 0:
+            notes.append(
+                f"A line through the times of a search: {fixed:.0f} ms and {1e6 * slope:.0f} ms a million clips."
+            )
     plot = {"x": "clips", "y": ["search ms", "of it first pass ms"]}
     title = "A search by the size of the library"
     tables.append(FigureTable(title, ("clips", *_CURVE), tuple(rows), " ".join(notes), plot=plot))
     if "likeness" in figures:
-        columns = tuple(next(iter(figures["likeness"].values())))
-        likeness_rows = tuple((name, *values.values()) for name, values in figures["likeness"].items())
+        clips = figures["likeness"]
+        likeness_rows = tuple(
+            (what, *(one[what] for one in clips.values())) for what in next(iter(clips.values()))
+        )
         note = f"Scores over τ, cosines of summaries. ρ = {figures['share']:.3f}."
-        tables.append(FigureTable("Rendered and simulated clips", ("clips", *columns), likeness_rows, note))
+        tables.append(
+            FigureTable("Rendered and simulated clips", ("pairs of clips", *clips), likeness_rows, note)
+        )
     return [table.measured_by(measured_by) for table in tables]
+
+
+def _drawing_note(curve: Mapping[int, Mapping[str, float]]) -> list[str]:
+    drawn = [row for row in curve.values() if "clips drawn" in row]
+    if not drawn:
+        return []
+    weights = [row["clips drawn"] for row in drawn]
+    drawing, writing = (
+        np.average([row[f"{what}, CPU ms a clip"] for row in drawn], weights=weights)
+        for what in ("drawing", "writing a shard")
+    )
+    seconds = sum(row["seconds of both"] for row in drawn)
+    return [
+        f"Drawing {sum(weights):,.0f} clips and writing their shards took {seconds:,.0f} s "
+        f"({drawing:.2f} and {writing:.2f} CPU ms a clip)."
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -345,6 +366,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="processes that draw, threads that sketch")
     parser.add_argument("--candidates", type=int, default=CANDIDATES, help="clips compared exactly")
     parser.add_argument("--actions", type=int, default=1000, help="prototypes")
+    parser.add_argument("--into", type=Path, help="Markdown file with the marks 'search'")
     add_seed(parser, "prototypes, clips and queries", default=1)
     return parser
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from a2m2.bench.lists import write_list
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import add_out, program_parser
 from a2m2.bench.study_tables import short_table, tables
 from a2m2.bench.study_tests import Tester, choose_order_prior
-from a2m2.bench.tables import insert
 from a2m2.checks import write_text_atomic
 from a2m2.config import load
 from a2m2.progress import show_progress
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(tables(content))
     for file, text in ((options.into, tables(content)), (options.short_into, short_table(content))):
         if file is not None:
-            write_text_atomic(file, insert(file.read_text(encoding="utf-8"), "study", text))
+            fill_marks(file, {"study": text})
     print(f"\nfigures in {path}")
 
 

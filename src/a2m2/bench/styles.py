@@ -18,9 +18,8 @@ from typing import Any
 
 from a2m2.bench.figures import command, from_markdown, write_figures
 from a2m2.bench.lists import write_list
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import add_out, measurement_parser
-from a2m2.bench.tables import insert
-from a2m2.checks import write_text_atomic
 from a2m2.config import load
 from a2m2.eval.evaluate import evaluate
 from a2m2.eval.stats import MethodSummary, read_summary
@@ -169,8 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.json, [from_markdown("Novel classes in many looks", text, command("styles", arguments))]
     )
     if options.into is not None:
-        old = options.into.read_text(encoding="utf-8")
-        write_text_atomic(options.into, insert(old, f"styles-{options.shot}", text))
+        fill_marks(options.into, {f"styles-{options.shot}": text})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Put the figures of results folders into a Markdown file, between two marks.
+"""Put figures of results folders and programs into a Markdown file, between two marks.
 
 Example::
 
     python -m a2m2.bench.tables docs/results.md --mark sets-timing-0 runs/sets_t0
     python -m a2m2.bench.tables notes.md --mark both runs/sets_t1 runs/sequences_t1 --short
     python -m a2m2.bench.ot > ot.txt; python -m a2m2.bench.tables docs/results.md --mark ot --text ot.txt
+    python -m a2m2.bench.tables docs/search.md --mark search --figures search.json
 
 The file holds ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands between them is replaced.
 """
@@ -14,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from a2m2.bench.figures import figures_markdown, read_figures
+from a2m2.bench.marks import fill_marks
 from a2m2.bench.options import program_parser
-from a2m2.checks import write_text_atomic
-from a2m2.errors import RecordError
 from a2m2.eval.stats import Summary, read_summary
 from a2m2.records import RunRecord, read_run
 
@@ -30,18 +31,6 @@ def markdown(folder: Path, *, short: bool = False) -> str:
         if summary.alignment:
             parts.append(_alignment(summary))
     return "\n\n".join(parts)
-
-
-def insert(text: str, name: str, content: str) -> str:
-    """``text`` with ``content`` between the marks of ``name``."""
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    if begin not in text or end not in text:
-        raise RecordError(
-            f"expected the marks '{begin}' and '{end}' in the file; add them where the table shall be"
-        )
-    before, rest = text.split(begin, 1)
-    _, after = rest.split(end, 1)
-    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def _heading(run: RunRecord, name: str) -> str:
@@ -98,13 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--text", type=Path, action="append", default=[], help="what a program printed; repeatable"
     )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        action="append",
+        default=[],
+        help="what a program wrote with --json; repeatable",
+    )
     parser.add_argument("--short", action="store_true", help="accuracies only")
     options = parser.parse_intermixed_args(arguments)
     blocks = [markdown(folder, short=options.short) for folder in options.folders]
     blocks += [f"```\n{path.read_text(encoding='utf-8').strip()}\n```" for path in options.text]
-    content = "\n\n".join(blocks)
-    text = options.file.read_text(encoding="utf-8")
-    write_text_atomic(options.file, insert(text, options.mark, content))
+    blocks += [figures_markdown(*read_figures(path)) for path in options.figures]
+    fill_marks(options.file, {options.mark: "\n\n".join(blocks)})
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def ablate(
     write_text_atomic(out / "study.csv", as_csv(study))
     typer.echo(text)
     if into is not None:
-        from a2m2.bench.tables import insert
+        from a2m2.bench.marks import fill_marks
 
-        write_text_atomic(into, insert(into.read_text(encoding="utf-8"), grid.stem, text))
+        fill_marks(into, {grid.stem: text})
     typer.echo(f"\nfigures in {out / 'study.json'}, tables beside it; draw them with: a2m2 report {out}")

@@ -8,7 +8,7 @@ pairs, of which only 518,400 differ, or half of them where two videos have one s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
