@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from numba import njit
 
 from a2m2.bench.ot_problems import walks
 from a2m2.ot import compiling, lanes
+from a2m2.ot.addresses import address_table, array_at, arrays_at
 from a2m2.ot.certify import refresh_heights
 from a2m2.ot.intake import PADDING, copy_costs, cost_scale
 from a2m2.ot.pivot import pivot
@@ -109,6 +110,32 @@ def test_the_tree_stays_strongly_feasible(rows: int, columns: int, uniform: bool
     work.height[nodes] += np.random.default_rng(0).standard_normal(len(nodes))
     _refresh(work, shape)
     np.testing.assert_allclose(work.height[nodes], before, rtol=0, atol=1e-13)
+
+
+class _Pair(NamedTuple):
+    whole: np.ndarray
+    real: np.ndarray
+
+
+_pair_at = arrays_at(_Pair(np.empty(1, np.uint32), np.empty(1)))
+
+
+@njit(**_outside)
+def _through_addresses(table: np.ndarray, grid: int, sums: np.ndarray) -> None:
+    pair = _pair_at(table)
+    pair.real[-1] = pair.whole[0] + pair.whole.shape[0]
+    sums[:] = 0.0
+    for row in array_at(grid, (2, 3), np.float32):
+        for column in range(3):
+            sums[column] += row[column]
+
+
+def test_arrays_come_back_from_their_addresses() -> None:
+    pair = _Pair(np.array([7, 8, 9], np.uint32), np.zeros(2))
+    grid, sums = np.arange(6, dtype=np.float32).reshape(2, 3), np.empty(3)
+    _through_addresses(address_table(pair), grid.ctypes.data, sums)
+    assert pair.real.tolist() == [0, 10]
+    assert sums.tolist() == [3, 5, 7]
 
 
 @njit(**_outside)

@@ -232,6 +232,28 @@ def test_tensors_need_not_be_contiguous() -> None:
     assert torch.equal(solve(strided, a, b).plan, solve(cost, a, b).plan)
 
 
+def test_tensors_whose_memory_says_something_else_are_read_as_they_are() -> None:
+    cost, a, b = map(torch.from_numpy, _random(7, 4, 12, 12))
+    expected = solve(cost, a, b).plan
+    negated = torch.complex(torch.zeros_like(cost), -cost).conj().imag.contiguous()
+    lazily = torch._neg_view(-cost)
+    assert lazily.is_neg()
+    assert lazily.is_contiguous()
+    assert torch.equal(solve(lazily, a, b).plan, expected)
+    assert torch.equal(solve(negated, a, b).plan, expected)
+    assert torch.equal(solve(torch.nn.Parameter(cost), a, b).plan, expected)
+
+
+def test_a_thread_may_change_sizes_and_dtypes_between_calls() -> None:
+    sizes = ((3, 20), (20, 3), (14, 14), (70, 65), (14, 14))
+    batches = [_random(k, 2, rows, columns) for k, (rows, columns) in enumerate(sizes)]
+    doubles = [_solve(batch).value for batch in batches]
+    for batch, value in zip(batches, doubles, strict=True):
+        single = solve(*(torch.from_numpy(array).float() for array in batch))
+        torch.testing.assert_close(single.value.double(), value, rtol=0, atol=1e-6)
+        assert torch.equal(_solve(batch).value, value)
+
+
 def test_an_empty_batch_has_an_empty_solution() -> None:
     solved = solve(torch.zeros(0, 3, 5), torch.zeros(0, 3), torch.zeros(0, 5))
     assert solved.plan.shape == (0, 3, 5)

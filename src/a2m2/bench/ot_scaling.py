@@ -22,8 +22,8 @@ from a2m2.bench.memory import peak_mib
 from a2m2.bench.ot_problems import walks
 from a2m2.errors import A2M2Error
 from a2m2.ot import solve, solve_values
-from a2m2.ot.kernel import Problems, solve_range
-from a2m2.ot.solver import empty_results
+from a2m2.ot.addresses import address_table
+from a2m2.ot.kernel import solve_at
 from a2m2.ot.workspace import make_workspace
 
 THREAD_SIZES = ((14, 4000), (56, 400), (512, 8))
@@ -174,10 +174,13 @@ def print_width(seed: int) -> None:
 
 def instruction_counts() -> tuple[int, int, int, int, int]:
     """Instructions of the float32 kernel that name 512-, 256- and 128-bit registers, compares into masks, gathers."""
-    kernel = njit(nogil=True, error_model="numpy", _nrt=False)(solve_range)
-    problems = Problems(*(np.ones(shape, np.float32) for shape in (20, (1, 2), (1, 2))))
-    results = empty_results(1, 2, 2, np.dtype(np.float32), with_plan=True)
-    kernel(problems, 0, 0, 0, make_workspace(2, 2), np.zeros(20, np.float32), results)
+    kernel = njit(nogil=True, error_model="numpy", _nrt=False)(solve_at)
+    work = make_workspace(2, 2)
+    results = (np.zeros(shape, np.float32) for shape in ((0, 2, 2), 0, (0, 2), (0, 2)))
+    kernel(
+        *(0, 0, 0, 0, 2, 2, 0, 0, 0, address_table(work), np.zeros(20, np.float32), *results),
+        *(np.zeros((3, 0)), np.zeros((2, 0), np.bool_)),
+    )
     (text,) = kernel.inspect_asm().values()
     lines = [
         line.strip() for line in text.splitlines() if line.startswith("\t") and not line.startswith("\t.")

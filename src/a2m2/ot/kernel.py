@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from a2m2.ot.addresses import array_at
 from a2m2.ot.certify import (
     FLAG_TOLERANCE,
     PRICE_TOLERANCE,
@@ -22,7 +23,7 @@ from a2m2.ot.lanes import WIDTH
 from a2m2.ot.pivot import pivot
 from a2m2.ot.pricing import next_candidate
 from a2m2.ot.start import grow_tree, order_rows, reduce_costs, set_heights
-from a2m2.ot.workspace import Shape, Workspace, padded, shape_of, small_shape_of
+from a2m2.ot.workspace import Shape, Workspace, padded, shape_of, small_shape_of, workspace_at
 
 SOLVED, BAD_COST, BAD_A, BAD_B, UNBALANCED, CAPPED = range(6)
 
@@ -53,11 +54,8 @@ class Results(NamedTuple):
     value: NDArray[np.floating]  # (batch,)
     u: NDArray[np.floating]  # (batch, rows)
     v: NDArray[np.floating]  # (batch, columns)
-    marginal_error: NDArray[np.float64]  # (batch,)
-    least_reduced_cost: NDArray[np.float64]  # (batch,)
-    gap: NDArray[np.float64]  # (batch,)
-    degenerate: NDArray[np.bool_]  # (batch,)
-    tied: NDArray[np.bool_]  # (batch,)
+    evidence: NDArray[np.float64]  # (3, batch): marginal error, least reduced cost, gap
+    flags: NDArray[np.bool_]  # (2, batch): degenerate, tied
 
 
 @inlined
@@ -125,9 +123,9 @@ def report(
     for column in range(b.shape[0]):
         results.v[problem, column] = (work.v[column] + shift) / scale
     results.value[problem] = value / scale
-    results.marginal_error[problem] = error
-    results.gap[problem] = abs(value - (row_worth + column_worth)) / scale
-    results.degenerate[problem] = dropped or least_flow <= FLAG_TOLERANCE * mass
+    results.evidence[0, problem] = error
+    results.evidence[2, problem] = abs(value - (row_worth + column_worth)) / scale
+    results.flags[0, problem] = dropped or least_flow <= FLAG_TOLERANCE * mass
 
 
 @inlined
@@ -146,11 +144,12 @@ def solve_one(
     copy_costs(work, shape, flat, origin, problems.b.shape[1], units.scale)
     certified, least, num_tight = optimise(work, shape, max_pivots)
     report(work, shape, problems, problem, units, results)
-    results.least_reduced_cost[problem] = least / units.scale
-    results.tied[problem] = num_tight > shape.rows + shape.columns - 1
+    results.evidence[1, problem] = least / units.scale
+    results.flags[1, problem] = num_tight > shape.rows + shape.columns - 1
     return certified
 
 
+@inlined
 def solve_range(
     problems: Problems,
     first: int,
@@ -198,3 +197,36 @@ def solve_range(
         if not certified:
             return CAPPED, problem
     return SOLVED, -1
+
+
+def solve_at(
+    cost: int,
+    a: int,
+    b: int,
+    batch: int,
+    num_rows: int,
+    num_columns: int,
+    first: int,
+    last: int,
+    max_pivots: int,
+    table: NDArray[np.int64],
+    spare: NDArray[np.floating],
+    plan: NDArray[np.floating],
+    value: NDArray[np.floating],
+    u: NDArray[np.floating],
+    v: NDArray[np.floating],
+    evidence: NDArray[np.float64],
+    flags: NDArray[np.bool_],
+) -> tuple[int, int]:
+    """:func:`solve_range` for Python to call: problems by address, the workspace by its table.
+
+    The dtype of the problems is that of ``spare``; the results come as single arrays.
+    """
+    entries = batch * num_rows * num_columns
+    problems = Problems(
+        array_at(cost, (entries,), spare.dtype),
+        array_at(a, (batch, num_rows), spare.dtype),
+        array_at(b, (batch, num_columns), spare.dtype),
+    )
+    results = Results(plan, value, u, v, evidence, flags)
+    return solve_range(problems, first, last, max_pivots, workspace_at(table), spare, results)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import Parameter
 
+from a2m2.ot.addresses import address_table
 from a2m2.ot.compiling import entry
-from a2m2.ot.kernel import SOLVED, Problems, Results, solve_range
+from a2m2.ot.kernel import SOLVED, Problems, Results, solve_at
 from a2m2.ot.lanes import WIDTH
 from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
 from a2m2.ot.refusals import check_form, refusal
-from a2m2.ot.workspace import make_workspace
+from a2m2.ot.workspace import Workspace, make_workspace
 
 ENTRIES_PER_THREAD = 40_000
 """Cost entries a thread must get to be worth its start: about a third of a millisecond of solving."""
+
+KEPT_ENTRIES = 64 * 64
+"""Largest number of costs of a problem whose scratch memory, of 80 kB then, a thread keeps for the next call."""
+
+DTYPES: dict[torch.dtype, np.dtype[np.floating]] = {
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+}
+"""NumPy's dtype for each one that problems may have."""
 
 
 def solve(
@@ -57,7 +70,7 @@ def solve(
         tensor([0.2500])
     """
     solved, plan = _solve(cost, a, b, num_threads, with_plan=True)
-    return TransportPlan(**vars(solved), cost=cost.detach(), a=a.detach(), b=b.detach(), plan=plan)
+    return TransportPlan(**vars(solved), cost=constant(cost), a=constant(a), b=constant(b), plan=plan)
 
 
 def solve_values(
@@ -86,31 +99,27 @@ def _solve(
     cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_plan: bool
 ) -> tuple[TransportValues, Tensor]:
     check_form(cost, a, b, num_threads)
-    problems = Problems(host(cost).reshape(-1), host(a), host(b))
-    (batch, num_rows), num_columns = a.shape, b.shape[1]
-    results = empty_results(batch, num_rows, num_columns, problems.flat.dtype, with_plan=with_plan)
-    wanted = torch.get_num_threads() if num_threads is None else num_threads
-    num_ranges = max(1, min(wanted, batch, problems.flat.size // ENTRIES_PER_THREAD))
-    _run(problems, results, num_ranges)
-
-    def tensor(array: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array) if cost.is_cpu else torch.from_numpy(array).to(cost.device)
-
+    results = _run(in_memory(cost), in_memory(a), in_memory(b), num_threads, with_plan)
+    tensor = torch.from_numpy if cost.is_cpu else functools.partial(_on_device, device=cost.device)
+    marginal_error, least_reduced_cost, gap = results.evidence
+    degenerate, tied = results.flags
     values = TransportValues(
         value=tensor(results.value),
         potentials=(tensor(results.u), tensor(results.v)),
-        certificate=Certificate(
-            tensor(results.marginal_error), tensor(results.least_reduced_cost), tensor(results.gap)
-        ),
-        degenerate=tensor(results.degenerate),
-        tied=tensor(results.tied),
+        certificate=Certificate(tensor(marginal_error), tensor(least_reduced_cost), tensor(gap)),
+        degenerate=tensor(degenerate),
+        tied=tensor(tied),
     )
     return values, tensor(results.plan)
 
 
+def _on_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)
+
+
 @functools.cache
 def _kernel() -> Callable[..., tuple[int, int]]:
-    return entry(solve_range)
+    return entry(solve_at)
 
 
 def pivot_cap(num_rows: int, num_columns: int) -> int:
@@ -118,48 +127,86 @@ def pivot_cap(num_rows: int, num_columns: int) -> int:
     return 1000 + 100 * (num_rows + num_columns)
 
 
+def constant(tensor: Tensor) -> Tensor:
+    """The tensor without its history; itself where it has none."""
+    return tensor.detach() if tensor.requires_grad else tensor
+
+
 def host(tensor: Tensor) -> NDArray[np.floating]:
     """The tensor's values as a contiguous array in host memory, without a copy where it is one already."""
     local = tensor.detach() if tensor.is_cpu else tensor.detach().cpu()
-    array: NDArray[np.floating] = local.contiguous().numpy()
+    array: NDArray[np.floating] = local.contiguous().resolve_neg().numpy()
     return array
 
 
-def empty_results(
-    batch: int, num_rows: int, num_columns: int, dtype: np.dtype[np.floating], *, with_plan: bool
-) -> Results:
-    """Room for the results of a batch, with plans or without."""
-    evidence = np.empty((3, batch))
-    flags = np.empty((2, batch), np.bool_)
-    return Results(
-        plan=np.empty((batch, num_rows, num_columns) if with_plan else (batch, 0, 0), dtype),
-        value=np.empty(batch, dtype),
-        u=np.empty((batch, num_rows), dtype),
-        v=np.empty((batch, num_columns), dtype),
-        marginal_error=evidence[0],
-        least_reduced_cost=evidence[1],
-        gap=evidence[2],
-        degenerate=flags[0],
-        tied=flags[1],
-    )
+def in_memory(tensor: Tensor) -> Tensor:
+    """The tensor as its address says it: contiguous, on the host; itself where it is so already."""
+    plain = type(tensor) in (Tensor, Parameter) and tensor.is_cpu and tensor.is_contiguous()
+    return tensor if plain and not tensor.is_neg() else torch.from_numpy(host(tensor))
 
 
-def _run(problems: Problems, results: Results, num_ranges: int) -> None:
-    """Solve the batch in ``num_ranges`` contiguous ranges, each in a thread of its own.
+class _Scratch(NamedTuple):
+    """What a thread needs to solve problems of one size and dtype, and the table of it for the kernel."""
+
+    sizes: tuple[int, int, torch.dtype]
+    work: Workspace
+    table: NDArray[np.int64]
+    spare: NDArray[np.floating]
+
+
+class _Kept(threading.local):
+    """The last small scratch of each thread: making it takes longer than solving two problems."""
+
+    scratch: _Scratch | None = None
+
+
+_kept = _Kept()
+
+
+def _scratch(num_rows: int, num_columns: int, dtype: torch.dtype) -> _Scratch:
+    sizes = (num_rows, num_columns, dtype)
+    kept = _kept.scratch
+    if kept is not None and kept.sizes == sizes:
+        return kept
+    work = make_workspace(num_rows, num_columns)
+    spare = np.zeros(num_rows * num_columns + WIDTH, DTYPES[dtype])
+    scratch = _Scratch(sizes, work, address_table(work), spare)
+    if num_rows * num_columns <= KEPT_ENTRIES:
+        _kept.scratch = scratch
+    return scratch
+
+
+def _run(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, with_plan: bool) -> Results:
+    """Solve the batch in contiguous ranges, each in a thread of its own.
 
     Plain threads over a kernel that releases the interpreter lock, and not Numba's parallel loops: Numba's
     portable threading layer aborts the process when two Python threads enter it at once.
     """
-    batch, num_rows = problems.a.shape
-    num_columns = problems.b.shape[1]
+    batch, num_rows, num_columns = cost.shape
+    dtype = DTYPES[cost.dtype]
+    results = Results(
+        plan=np.empty((batch, num_rows, num_columns) if with_plan else (batch, 0, 0), dtype),
+        value=np.empty(batch, dtype),
+        u=np.empty((batch, num_rows), dtype),
+        v=np.empty((batch, num_columns), dtype),
+        evidence=np.empty((3, batch)),
+        flags=np.empty((2, batch), np.bool_),
+    )
+    addresses = cost.data_ptr(), a.data_ptr(), b.data_ptr()
     max_pivots = pivot_cap(num_rows, num_columns)
 
     def solve_part(first: int, last: int) -> tuple[int, int]:
-        work = make_workspace(num_rows, num_columns)
-        spare = np.zeros(num_rows * num_columns + WIDTH, problems.flat.dtype)
-        return _kernel()(problems, first, last, max_pivots, work, spare, results)
+        scratch = _scratch(num_rows, num_columns, cost.dtype)
+        return _kernel()(
+            *addresses,
+            *(batch, num_rows, num_columns, first, last, max_pivots, scratch.table, scratch.spare),
+            *results,
+        )
 
-    if num_ranges == 1:
+    num_ranges = min(batch, batch * num_rows * num_columns // ENTRIES_PER_THREAD)
+    if num_ranges > 1:
+        num_ranges = min(num_ranges, torch.get_num_threads() if num_threads is None else num_threads)
+    if num_ranges <= 1:
         outcomes = [solve_part(0, batch)]
     else:
         edges = [batch * k // num_ranges for k in range(num_ranges + 1)]
@@ -167,4 +214,5 @@ def _run(problems: Problems, results: Results, num_ranges: int) -> None:
             outcomes = list(pool.map(solve_part, edges[:-1], edges[1:]))
     for status, problem in outcomes:
         if status != SOLVED:
-            raise refusal(status, problem, problems, max_pivots)
+            raise refusal(status, problem, Problems(host(cost).reshape(-1), host(a), host(b)), max_pivots)
+    return results

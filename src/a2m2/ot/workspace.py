@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from a2m2.ot.addresses import arrays_at
 from a2m2.ot.compiling import inlined
 from a2m2.ot.lanes import ALL_LANES, WIDTH
 
@@ -120,3 +121,7 @@ def make_workspace(num_rows: int, num_columns: int) -> Workspace:
         u=np.empty(num_rows, np.float64),
         v=np.empty(num_columns, np.float64),
     )
+
+
+workspace_at = arrays_at(make_workspace(1, 1))
+"""For use in Numba code: the workspace behind a table of addresses."""
