@@ -272,6 +272,26 @@ def mapping_of(value: Any) -> dict[str, Any]:
     return value
 
 
+def of_schema(value: Any, schema: int, *, error: type[A2M2Error], cure: str) -> dict[str, Any]:
+    """``value`` if it is a mapping whose key ``schema`` holds this number.
+
+    Args:
+        value: what a record's file holds.
+        schema: the only one that is read.
+        error: class of the error to raise.
+        cure: what the error tells to do.
+
+    Raises:
+        UnreadableError: it is no mapping.
+        A2M2Error: of the class given: it is of another schema.
+    """
+    raw = mapping_of(value)
+    found = raw.get("schema")
+    if found != schema:
+        raise error(f"records of schema {shorten(repr(found))}, this version reads {schema}; {cure}")
+    return raw
+
+
 def shorten(text: str, limit: int = 200) -> str:
     """``text``, its middle left out when it is longer than ``limit``: foreign content in a message."""
     half = limit // 2

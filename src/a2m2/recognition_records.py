@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from a2m2.errors import RecordError
-from a2m2.reading import mapping_of, parse_json, read_record, shorten, typed
+from a2m2.reading import of_schema, parse_json, read_record, typed
 
 SCHEMA = 1
 RECORD = "recognition.json"
@@ -85,11 +85,7 @@ class RecognitionRecord:
     @classmethod
     def from_json(cls, text: str) -> RecognitionRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = mapping_of(parse_json(text))
-        if raw.get("schema") != SCHEMA:
-            raise RecordError(
-                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {AGAIN}"
-            )
+        raw = of_schema(parse_json(text), SCHEMA, error=RecordError, cure=AGAIN)
         return typed(cls, raw)
 
 

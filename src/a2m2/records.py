@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
-from a2m2.reading import json_lines, mapping_of, parse_json, read_record, shorten, typed
+from a2m2.reading import json_lines, mapping_of, of_schema, parse_json, read_record, typed
 
 SCHEMA = 1
 _AGAIN = "evaluate again with 'a2m2 evaluate'"
@@ -153,11 +153,7 @@ class RunRecord:
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = mapping_of(parse_json(text))
-        if raw.get("schema") != SCHEMA:
-            raise RecordError(
-                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {_AGAIN}"
-            )
+        raw = of_schema(parse_json(text), SCHEMA, error=RecordError, cure=_AGAIN)
         for key in ("splits", "classes", "videos", "video_classes", "notes"):
             raw[key] = tuple(raw[key])
         return typed(cls, cls(**raw))

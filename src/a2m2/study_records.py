@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
-from a2m2.reading import mapping_of, parse_json, read_record, shorten, typed
+from a2m2.reading import of_schema, parse_json, read_record, typed
 
 SCHEMA = 1
 RECORD = "study.json"
@@ -131,11 +131,7 @@ class StudyRecord:
     @classmethod
     def from_json(cls, text: str) -> StudyRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = mapping_of(parse_json(text))
-        if raw.get("schema") != SCHEMA:
-            raise RecordError(
-                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; {AGAIN}"
-            )
+        raw = of_schema(parse_json(text), SCHEMA, error=RecordError, cure=AGAIN)
         for figure in raw["figures"]:
             figure["repeats"], figure["cells"] = tuple(figure["repeats"]), tuple(figure["cells"])
         for difference in raw["differences"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from a2m2.errors import RecordError
-from a2m2.reading import json_lines, mapping_of, parse_json, read_record, shorten, typed
+from a2m2.reading import json_lines, mapping_of, of_schema, parse_json, read_record, typed
 
 SCHEMA = 1
 _AGAIN = "train again"
@@ -93,11 +93,7 @@ class TrainRecord:
     @classmethod
     def from_json(cls, text: str) -> TrainRecord:
         """Inverse of :meth:`to_json`; refuses records of another schema."""
-        raw = mapping_of(parse_json(text))
-        if raw.get("schema") != SCHEMA:
-            raise RecordError(
-                f"records of schema {shorten(repr(raw.get('schema')))}, this version reads {SCHEMA}; train again"
-            )
+        raw = of_schema(parse_json(text), SCHEMA, error=RecordError, cure=_AGAIN)
         for key in ("classes", "validation_classes", "notes"):
             raw[key] = tuple(raw[key])
         raw["best"] = None if raw["best"] is None else BestStep(**raw["best"])

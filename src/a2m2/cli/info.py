@@ -140,8 +140,11 @@ def _dataset(path: Path) -> None:
         part = dataset.select([split]) if split else dataset
         counts = Counter(video.class_name for video in part.videos)
         fewest = min(counts, key=lambda name: (counts[name], name))
+        least, most = counts[fewest], max(counts.values())
+        size = f"{least}" if least == most else f"{least} to {most}"
+        least_of = "" if least == most else f" (fewest: {fewest})"
         annotated = sum(video.annotation is not None for video in part.videos)
         typer.echo(
             f"{split or 'no splits'}: {len(part)} clips, {len(counts)} classes, "
-            f"{counts[fewest]} to {max(counts.values())} clips a class (fewest: {fewest}), {annotated} with annotation"
+            f"{size} clips a class{least_of}, {annotated} with annotation"
         )
