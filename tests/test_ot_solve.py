@@ -244,6 +244,15 @@ def test_tensors_whose_memory_says_something_else_are_read_as_they_are() -> None
     assert torch.equal(solve(torch.nn.Parameter(cost), a, b).plan, expected)
 
 
+def test_results_that_are_read_in_inference_mode_still_take_part_in_gradients() -> None:
+    solved = solve(torch.rand(2, 3, 4), torch.full((2, 3), 1 / 3), torch.full((2, 4), 1 / 4))
+    with torch.inference_mode():
+        assert solved.value is solved.value
+    weight = torch.ones(2, requires_grad=True)
+    (weight * solved.value).sum().backward()
+    assert torch.equal(weight.grad, solved.value)
+
+
 def test_a_thread_may_change_sizes_and_dtypes_between_calls() -> None:
     sizes = ((3, 20), (20, 3), (14, 14), (70, 65), (14, 14))
     batches = [_random(k, 2, rows, columns) for k, (rows, columns) in enumerate(sizes)]

@@ -16,11 +16,12 @@ def check_form(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None) -> N
     for name, tensor in (("cost", cost), ("a", a), ("b", b)):
         if not isinstance(tensor, Tensor):
             raise TransportError(f"expected {name} as a torch tensor, got {type(tensor).__name__}")
-    if cost.ndim != 3 or cost.shape[1] == 0 or cost.shape[2] == 0:
+    shape = cost.shape
+    if len(shape) != 3 or shape[1] == 0 or shape[2] == 0:
         raise TransportError(
-            f"expected cost of shape (batch, row, column), none of the last two 0, got {tuple(cost.shape)}"
+            f"expected cost of shape (batch, row, column), none of the last two 0, got {tuple(shape)}"
         )
-    batch, num_rows, num_columns = cost.shape
+    batch, num_rows, num_columns = shape
     if a.shape != (batch, num_rows):
         raise TransportError(f"expected a of shape {(batch, num_rows)} to match cost, got {tuple(a.shape)}")
     if b.shape != (batch, num_columns):

@@ -19,7 +19,7 @@ from a2m2.ot.addresses import address_table
 from a2m2.ot.compiling import entry
 from a2m2.ot.kernel import SOLVED, Problems, Results, solve_at
 from a2m2.ot.lanes import WIDTH
-from a2m2.ot.plan import Certificate, TransportPlan, TransportValues
+from a2m2.ot.plan import TransportPlan, TransportValues
 from a2m2.ot.refusals import check_form, refusal
 from a2m2.ot.workspace import Workspace, make_workspace
 
@@ -69,8 +69,8 @@ def solve(
         >>> solve(cost, torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])).value
         tensor([0.2500])
     """
-    solved, plan = _solve(cost, a, b, num_threads, with_plan=True)
-    return TransportPlan(**vars(solved), cost=constant(cost), a=constant(a), b=constant(b), plan=plan)
+    results = _solve(cost, a, b, num_threads, with_plan=True)
+    return TransportPlan(results, constant(cost), constant(a), constant(b))
 
 
 def solve_values(
@@ -91,30 +91,7 @@ def solve_values(
         >>> solve_values(cost, torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])).value
         tensor([0.2500])
     """
-    solved, _ = _solve(cost, a, b, num_threads, with_plan=False)
-    return solved
-
-
-def _solve(
-    cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_plan: bool
-) -> tuple[TransportValues, Tensor]:
-    check_form(cost, a, b, num_threads)
-    results = _run(in_memory(cost), in_memory(a), in_memory(b), num_threads, with_plan)
-    tensor = torch.from_numpy if cost.is_cpu else functools.partial(_on_device, device=cost.device)
-    marginal_error, least_reduced_cost, gap = results.evidence
-    degenerate, tied = results.flags
-    values = TransportValues(
-        value=tensor(results.value),
-        potentials=(tensor(results.u), tensor(results.v)),
-        certificate=Certificate(tensor(marginal_error), tensor(least_reduced_cost), tensor(gap)),
-        degenerate=tensor(degenerate),
-        tied=tensor(tied),
-    )
-    return values, tensor(results.plan)
-
-
-def _on_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
-    return torch.from_numpy(array).to(device)
+    return TransportValues(_solve(cost, a, b, num_threads, with_plan=False), cost.device)
 
 
 @functools.cache
@@ -176,12 +153,14 @@ def _scratch(num_rows: int, num_columns: int, dtype: torch.dtype) -> _Scratch:
     return scratch
 
 
-def _run(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, with_plan: bool) -> Results:
+def _solve(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_plan: bool) -> Results:
     """Solve the batch in contiguous ranges, each in a thread of its own.
 
     Plain threads over a kernel that releases the interpreter lock, and not Numba's parallel loops: Numba's
     portable threading layer aborts the process when two Python threads enter it at once.
     """
+    check_form(cost, a, b, num_threads)
+    cost, a, b = in_memory(cost), in_memory(a), in_memory(b)
     batch, num_rows, num_columns = cost.shape
     dtype = DTYPES[cost.dtype]
     results = Results(
