@@ -140,9 +140,7 @@ def write_rest(folder: Path, encoder: ClipEncoder, size: int, *, jobs: int = 1) 
     catalogue = make_catalogue(clips, [(shard.path.name, shard.digests) for shard in shards])
     contents = Contents(folder, encoder, catalogue)
     middle = time.perf_counter()
-    names = write_first_pass(
-        folder, catalogue.contents, contents.descriptors, num_threads=jobs, progress=_tell
-    )
+    names = write_first_pass(contents, num_threads=jobs, progress=_tell)
     sketched = time.perf_counter()
     write_catalogue(folder, replace(catalogue, first_pass=names))
     end = time.perf_counter()

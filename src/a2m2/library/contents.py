@@ -61,6 +61,18 @@ class Contents:
             blocks=next(iter(shards.values())).blocks,
         )
 
+    def map_all(self) -> None:
+        """Map every shard now; to be done before threads go through all of them.
+
+        What stays of a shard is small, but among the large blocks that a thread takes and gives back it keeps those
+        from being used again: the memory of a million clips' sketching grew by gigabytes.
+
+        Raises:
+            RecordError: a shard that is missing or damaged, by name.
+        """
+        for number in range(len(self.catalogue.shards)):
+            self._shard(number)
+
     def digest(self, row: int) -> str:
         """Content digest of a row.
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from a2m2.errors import ConfigError, RecordError
 from a2m2.eval.threads import map_in_threads
 from a2m2.library.checked_files import check_whole, checked_file, write_checked
+from a2m2.library.contents import Contents
 from a2m2.library.sketch import Sketcher, Sketches, fit_sketcher
 from a2m2.structures import Descriptors
 from a2m2.weights import pack_tensors, read_tensors
@@ -89,27 +90,23 @@ class FirstPass:
 
 
 def write_first_pass(
-    folder: Path,
-    rows: Int[np.ndarray, "content"],
-    describe: Callable[[Int[np.ndarray, "some"]], Descriptors],
-    *,
-    num_threads: int,
-    progress: Callable[[str, int, int], None],
+    contents: Contents, *, num_threads: int, progress: Callable[[str, int, int], None]
 ) -> tuple[str, ...]:
-    """Sketch contents and write that; returns the names of the files.
+    """Sketch contents and write that into the folder of their index; returns the names of the files.
 
     Args:
-        folder: of the index.
-        rows: of the contents, ascending.
-        describe: descriptors of some of them; they are asked for a block at a time.
+        contents: what is sketched, a block at a time.
         num_threads: blocks worked on at the same time; the files do not depend on it.
         progress: told after every block.
 
     Raises:
         OutputError: it cannot be written.
+        RecordError: a shard is missing or damaged.
     """
+    folder, rows = contents.folder, contents.catalogue.contents
+    contents.map_all()
     sample = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64))
-    sketcher = fit_sketcher(describe(rows[sample]))
+    sketcher = fit_sketcher(contents.descriptors(rows[sample]))
     blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
     done = 0
     with (
@@ -117,7 +114,7 @@ def write_first_pass(
         checked_file(folder, "sketches", ".bin") as sketches,
     ):
         for block in map_in_threads(
-            lambda block: sketcher.sketch(describe(block)), blocks, num_threads=num_threads
+            lambda block: sketcher.sketch(contents.descriptors(block)), blocks, num_threads=num_threads
         ):
             summaries.write(block.summaries.tobytes())
             sketches.write(_records(block).tobytes())

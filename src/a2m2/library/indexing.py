@@ -220,10 +220,4 @@ def _first_pass(contents: Contents, settings: IndexSettings, progress: Progress)
         and all((folder / name).is_file() and is_whole(folder / name) for name in before.first_pass)
     ):
         return before.first_pass
-    return write_first_pass(
-        folder,
-        catalogue.contents,
-        contents.descriptors,
-        num_threads=settings.num_threads,
-        progress=progress,
-    )
+    return write_first_pass(contents, num_threads=settings.num_threads, progress=progress)
