@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from a2m2.bench.fuzz import Worker, chunks, fuzz, main, read_again
+from a2m2.bench.fuzz import Worker, main, read_again
 from a2m2.bench.fuzzing import worker
-from a2m2.bench.fuzzing.place import Chunk
+from a2m2.bench.fuzzing.journal import JOURNAL, Journal, shares
+from a2m2.bench.fuzzing.place import Chunk, Count
 from a2m2.bench.fuzzing.readers import Reader, all_readers, chosen, good_files, make_input
 from a2m2.bench.fuzzing.worker import Finding, judge, keep
-from a2m2.errors import DataError
+from a2m2.errors import DataError, OutputError, RecordError
 from fuzz_workers import doomed
 
 READERS = {reader.name: reader for reader in all_readers()}
@@ -91,8 +93,8 @@ def test_time_is_watched(tmp_path: Path) -> None:
     assert judge(idle, tmp_path, "a.txt")[0] == "slow"
 
 
-def test_every_input_is_shared_out_once() -> None:
-    given = list(chunks(chosen(["lists", "grid", "digests"]), 7000, 3))
+def test_every_input_is_shared_out_once(tmp_path: Path) -> None:
+    given = list(Journal(tmp_path, shares(chosen(["lists", "grid", "digests"]), 7000), 3).waiting())
     total: dict[str, int] = {}
     for chunk in given:
         assert chunk.first == total.get(chunk.reader, 0)
@@ -151,6 +153,63 @@ def test_the_program_counts_every_input(tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "found").exists()
 
 
+def test_a_run_goes_on_after_what_was_read(tmp_path: Path) -> None:
+    plan = {"lists": 1200, "grid": 700}
+    first = Journal(tmp_path, plan, 3)
+    chunks = list(first.waiting())
+    # One that died over input 120, the rest of it not read yet, and one read whole, out of order.
+    first.add(chunks[3], Count(200, 150, 50, 0, 2.5), 4.0)
+    first.add(chunks[0], Count(121, 100, 20, 1, 1.5), 7.0)
+    again = Journal(tmp_path, plan, 3)
+    assert (again.num_done, again.seconds, again.sittings) == (321, 7.0, 2)
+    assert again.counts == {"lists": Count(121, 100, 20, 1, 1.5), "grid": Count(200, 150, 50, 0, 2.5)}
+    read = {("lists", index) for index in range(121)} | {("grid", index) for index in range(500, 700)}
+    for chunk in again.waiting():
+        for index in range(chunk.first, chunk.end):
+            assert (chunk.reader, index) not in read
+            read.add((chunk.reader, index))
+    assert len(read) == 1900
+
+
+def test_a_program_that_was_stopped_goes_on_and_counts_nothing_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings, figures = tmp_path / "found", tmp_path / "fuzz.json"
+    command = f"--inputs 1300 --reader lists --findings {findings} --json {figures}".split()
+
+    def stop(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("a2m2.bench.fuzz.show_progress", lambda: contextlib.nullcontext(stop))
+        assert main(command) == 130
+    assert "stopped after 500 inputs; the same command goes on" in capsys.readouterr().out
+    assert not figures.exists()
+    with pytest.raises(SystemExit):
+        main([*command, "--seed", "1"])
+    assert "progress.json belongs to a run with another number of inputs" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "going on after 500 inputs that were read before" in capsys.readouterr().out
+    content = json.loads(figures.read_text())
+    assert (content["readers"]["lists"]["inputs"], content["sittings"]) == (1300, 2)
+    assert not findings.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": 3}', "{" * 5000])
+def test_progress_that_cannot_be_read_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).write_text(text)
+    with pytest.raises(
+        RecordError, match=r"progress\.json cannot be read as the progress of a run; remove it"
+    ):
+        Journal(tmp_path, {"lists": 10}, 3)
+
+
+def test_progress_of_another_run_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, {"lists": 10}, 3).add(Chunk("lists", 3, 0, 10), Count(10, 10), 1.0)
+    with pytest.raises(OutputError, match=r"progress\.json belongs to a run with another number of inputs"):
+        Journal(tmp_path, {"lists": 11}, 3)
+
+
 def test_an_unknown_reader_is_named() -> None:
     with pytest.raises(LookupError, match="no reader 'list'; known are lists, "):
-        fuzz(chosen(["list"]), num_inputs=1, seed=0, num_workers=1, findings=Path("x"))
+        chosen(["list"])

@@ -2,7 +2,8 @@
 
 Each input is a real file with changes drawn from a seed: bytes flipped, cut, spliced, and values, shapes, nesting and
 numbers changed where the format has them. A reader must take it, or refuse it by an error of the package that names the
-file; anything else is kept, its files and the seed, and can be read again with --again.
+file; anything else is kept, its files and the seed, and can be read again with --again. After a stop or a kill the same
+command goes on.
 
 Examples::
 
@@ -21,19 +22,20 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.fuzzing.journal import Journal, shares
 from a2m2.bench.fuzzing.place import Chunk, Count, Place
 from a2m2.bench.fuzzing.readers import Reader, chosen
 from a2m2.bench.fuzzing.worker import CASE, NOTE, Finding, judge, keep, serve
 from a2m2.bench.options import add_seed, measurement_parser
+from a2m2.checks import alone_in, output_folder
+from a2m2.errors import OutputError, RecordError
 from a2m2.progress import show_progress
-
-_CHUNK = 500
 
 
 class Worker:
@@ -105,40 +107,26 @@ class Worker:
         self.connection.close()
 
 
-def chunks(readers: Sequence[Reader], num_inputs: int, seed: int) -> Iterator[Chunk]:
-    """Inputs shared out over the readers, at least one each, in pieces, the readers taking turns."""
-    total = sum(reader.share for reader in readers)
-    waiting = deque((reader.name, 0, max(1, round(num_inputs * reader.share / total))) for reader in readers)
-    while waiting:
-        name, first, end = waiting.popleft()
-        stop = min(end, first + _CHUNK)
-        yield Chunk(name, seed, first, stop)
-        if stop < end:
-            waiting.append((name, stop, end))
-
-
 def fuzz(
-    readers: Sequence[Reader],
+    journal: Journal,
     *,
-    num_inputs: int,
-    seed: int,
     num_workers: int,
     findings: Path,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
-) -> dict[str, Count]:
-    """Read inputs and count what became of them, by reader.
+) -> None:
+    """Read what a journal still asks for, and write into it what became of every input.
 
     Args:
-        readers: to test.
-        num_inputs: in all, shared out as the readers say.
-        seed: of the inputs; which worker reads one, and how many there are, does not matter.
+        journal: of the run; which worker reads an input, and in how many sittings, does not matter.
         num_workers: processes that read.
         findings: folder for what is found.
         progress: told after every chunk.
+
+    Raises:
+        OutputError: the journal cannot be written.
     """
-    counts = {reader.name: Count() for reader in readers}
-    waiting = deque(chunks(readers, num_inputs, seed))
-    total, done = sum(chunk.end - chunk.first for chunk in waiting), 0
+    waiting, total = deque(journal.waiting()), sum(journal.plan.values())
+    begun = time.monotonic() - journal.seconds
     # In memory where the system has such a place: an input is written for every reading.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="a2m2-fuzz-", dir=memory if memory.is_dir() else None) as scratch:
@@ -151,21 +139,20 @@ def fuzz(
                 busy = [worker for worker in workers if worker.chunk is not None]
                 ready: list[Connection] = wait([worker.connection for worker in busy], timeout=0.5)  # type: ignore[assignment]
                 for worker in busy:
+                    chunk = worker.chunk
                     if worker.connection in ready:
                         count, rest = worker.answer()
                     elif worker.place.overdue:
                         count, rest = worker.stopped()
                     else:
                         continue
-                    assert worker.chunk is not None
-                    counts[worker.chunk.reader].add(count)
-                    done += count.inputs
+                    assert chunk is not None
+                    journal.add(chunk, count, time.monotonic() - begun)
                     worker.ask(rest)
-                    progress("reading damaged files", done, total)
+                    progress("reading damaged files", journal.num_done, total)
         finally:
             for worker in workers:
                 worker.close()
-    return counts
 
 
 def read_again(findings: Path) -> list[tuple[Finding, str, str]]:
@@ -188,7 +175,7 @@ def table(counts: dict[str, Count]) -> FigureTable:
         whole.add(count)
     return FigureTable(
         title="Damaged inputs by reader",
-        columns=("reader", "inputs", "accepted", "refused", "findings", "inputs/s"),
+        columns=("reader", "inputs", "accepted", "refused", "findings", "inputs a CPU second"),
         rows=tuple(_row(name, count) for name, count in {**counts, "all": whole}.items()),
         command=command("fuzz"),
     )
@@ -217,29 +204,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         readers = chosen(options.reader)
     except LookupError as error:
         parser.error(str(error.args[0]))
-    begun = time.monotonic()
-    with show_progress() as progress:
-        counts = fuzz(
-            readers,
-            num_inputs=options.inputs,
-            seed=options.seed,
-            num_workers=options.workers,
-            findings=options.findings,
-            progress=progress,
-        )
-    found = table(counts)
+    try:
+        output_folder(options.findings)
+        with alone_in(options.findings):
+            return _run(readers, options)
+    except (OutputError, RecordError) as error:
+        parser.error(str(error))
+
+
+def _run(readers: Sequence[Reader], options: argparse.Namespace) -> int:
+    findings: Path = options.findings
+    journal = Journal(findings, shares(readers, options.inputs), options.seed)
+    if journal.num_done:
+        print(f"going on after {journal.num_done:,} inputs that were read before", flush=True)
+    try:
+        with show_progress() as progress:
+            fuzz(journal, num_workers=options.workers, findings=findings, progress=progress)
+    except KeyboardInterrupt:
+        print(f"\nstopped after {journal.num_done:,} inputs; the same command goes on from there")
+        return 130
+    found = table(journal.counts)
     print(found.text())
-    num_findings = sum(count.findings for count in counts.values())
+    num_findings = sum(count.findings for count in journal.counts.values())
     if num_findings:
-        print(f"{num_findings:,} findings in {options.findings}; read them with --again {options.findings}")
+        print(f"{num_findings:,} findings in {findings}; read them with --again {findings}")
     write_figures(
         options.json,
         [found],
         seed=options.seed,
         workers=options.workers,
-        seconds=time.monotonic() - begun,
-        readers={name: asdict(count) for name, count in counts.items()},
+        seconds=journal.seconds,
+        sittings=journal.sittings,
+        readers={name: asdict(count) for name, count in journal.counts.items()},
     )
+    journal.close()
+    if not any(findings.iterdir()):
+        findings.rmdir()
     return 1 if num_findings else 0
 
 

@@ -8,6 +8,7 @@ import random
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import safetensors.torch
@@ -40,8 +41,8 @@ def damage_safetensors(seal: Seal) -> Mutator:
         if kind < 0.5:
             header = dumped(changed(json.loads(data[8:start]), dice)).encode()
             return struct.pack("<Q", len(header)) + header + data[start:]
-        metadata = json.loads(data[8:start]).get("__metadata__", {})
-        tensors = dict(safetensors.torch.load(data))
+        good_metadata, good_tensors = _opened(data)
+        metadata, tensors = dict(good_metadata), dict(good_tensors)
         if kind < 0.85 and metadata:
             _change_text(metadata, dice)
         else:
@@ -54,6 +55,13 @@ def damage_safetensors(seal: Seal) -> Mutator:
             return data
 
     return mutate
+
+
+@cache
+def _opened(data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a good file."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__", {}), safetensors.torch.load(data)
 
 
 def _change_text(metadata: dict[str, str], dice: random.Random) -> None:
@@ -103,10 +111,8 @@ def damage_checkpoint(data: bytes, dice: random.Random) -> bytes:
     if kind < 0.2:
         return damage(data, dice)
     if kind < 0.5:
-        content = torch.load(io.BytesIO(data), weights_only=True)
-        return _saved(changed(content, dice))
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        return _saved(changed(_loaded(data), dice))
+    parts = dict(_parts(data))
     pickle = next(name for name in parts if name.endswith("data.pkl"))
     name = pickle if kind < 0.85 else dice.choice(sorted(parts))
     if kind > 0.95:
@@ -120,6 +126,17 @@ def damage_checkpoint(data: bytes, dice: random.Random) -> bytes:
         for part, content in parts.items():
             archive.writestr(part, content)
     return packed.getvalue()
+
+
+@cache
+def _loaded(data: bytes) -> Any:
+    return torch.load(io.BytesIO(data), weights_only=True)
+
+
+@cache
+def _parts(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {entry.filename: archive.read(entry) for entry in archive.infolist()}
 
 
 def _saved(content: Any) -> bytes:

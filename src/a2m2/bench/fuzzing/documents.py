@@ -6,6 +6,7 @@ import copy
 import json
 import random
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
@@ -139,11 +140,14 @@ def damage_yaml(data: bytes, dice: random.Random) -> bytes:
         lines = data.decode().splitlines()
         lines.insert(dice.randrange(len(lines) + 1), dice.choice(_YAML_LINES))
         return _perhaps_damaged("\n".join(lines).encode("utf-8", "surrogatepass"), dice)
-    value = changed(yaml.safe_load(data), dice)
+    value = changed(_loaded_yaml(data), dice)
     # JSON is YAML, but for numbers such as 1e308, which YAML takes for text.
     text = _dump(value, dice, indent=dice.choice((None, 1)))
     return _perhaps_damaged(text.encode("utf-8", "surrogatepass"), dice)
 
+
+_loaded_yaml = cache(yaml.safe_load)
+"""Of the few good files; what is made of them is changed in copies."""
 
 _CELLS = (
     "",

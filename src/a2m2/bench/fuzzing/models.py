@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from a2m2.bench.fake_benchmark import moving_square
 from a2m2.data.store import FeatureStore
@@ -93,7 +93,7 @@ def checkpoint(folder: Path) -> None:
     content = {
         "epoch": 0,
         "global_step": 4,
-        "state_dict": build_network(SETTINGS).state_dict(),
+        "state_dict": nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).state_dict(),
         "loops": {"fit_loop": loop},
         "callbacks": {"Keeper": {"num_lines": 3}},
         "optimizer_states": [

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import tempfile
 import time
 import traceback
@@ -74,6 +75,8 @@ def judge(reader: Reader, folder: Path, file: str) -> tuple[str, str]:
 def serve(connection: Connection, place: Place, work: Path, findings: Path) -> None:
     """Read the chunks asked for until None comes."""
     _limit_memory()
+    # One who presses Ctrl-C means the whole program, which ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A damaged name of a backbone is not looked for elsewhere.
     os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.simplefilter("ignore")
@@ -84,10 +87,10 @@ def serve(connection: Connection, place: Place, work: Path, findings: Path) -> N
             (reader,) = chosen([chunk.reader])
             folder = Path(tempfile.mkdtemp(dir=work))
             prepared[chunk.reader] = reader, folder, good_files(reader, folder)
-        begun = time.monotonic()
+        begun = time.process_time()
         _read_chunk(chunk, *prepared[chunk.reader], place, work, findings)
         count = place.counted()
-        count.seconds = time.monotonic() - begun
+        count.seconds = time.process_time() - begun
         connection.send(count)
 
 
