@@ -337,9 +337,9 @@ def test_groups_without_wanted_frames_are_not_decoded(
     decoded = []
     decode = container_module.VideoFile._decode
 
-    def counted(self, packet, position, messages):  # type: ignore[no-untyped-def]
+    def counted(self, packet, position):  # type: ignore[no-untyped-def]
         decoded.append(packet)
-        return decode(self, packet, position, messages)
+        return decode(self, packet, position)
 
     monkeypatch.setattr(container_module.VideoFile, "_decode", counted)
     read_frames(path, [3, 35], check="all")

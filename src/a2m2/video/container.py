@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -34,8 +34,6 @@ _WITH_COMPLETE_INDEX = frozenset({_MP4, "avi"})
 _MAX_KEPT_BYTES = 64 << 20
 # Decoders whose packets say all that `groups` needs; a gif paints over what came before.
 _PARTED_BY_KEY_FRAMES = _ONE_PICTURE_A_PACKET - {"gif"}
-# Packets are decoded several at a time, because listening to FFmpeg costs as much as decoding a tiny frame.
-_MAX_BATCH, _MAX_BATCH_PIXELS = 16, 1 << 23
 
 _T = TypeVar("_T")
 
@@ -96,10 +94,12 @@ class VideoFile:
         check_readable(path)
         self.path = path
         self._container, self._stream = open_video(path)
+        self._format, self._decoder_name = self._container.format.name, self._stream.codec_context.name
+        self._is_timed_by_storage = self._format in _WITHOUT_PRESENTATION_TIMES
         self._time_base = self._stream.time_base or Fraction(1)
         self._hidden: frozenset[int] = frozenset()
         try:
-            self._has_one_edit = self._container.format.name == _MP4 and self._check_tables()
+            self._has_one_edit = self._format == _MP4 and self._check_tables()
             scan, self._damage = self._scanned(until_damage)
             self._ticks, self._last_ticks, self._kept = scan.result()
             self._stored_ticks, self._alone = scan.ticks, scan.alone
@@ -136,13 +136,14 @@ class VideoFile:
             latest = self._tick_of(frame, len(ticks), latest)
             if latest in self._hidden:
                 continue
-            size = self._one_size(frame, size, len(ticks))
+            if size != (frame.width, frame.height):
+                size = self._checked_size(frame, size, len(ticks))
             ticks.append(latest)
             yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
         num_skipped = max(len(self._ticks) - len(ticks), 0)
         if self.codec in _ONE_PICTURE_A_PACKET and ticks != self._ticks[num_skipped:]:
             self._fail(f"{len(ticks)} frames can be decoded of {len(self._ticks)} stored")
-        self._seen = self._timeline(ticks)
+        self._seen = self.expected if ticks == self._ticks else self._timeline(ticks)
 
     @property
     def is_certain(self) -> bool:
@@ -168,10 +169,11 @@ class VideoFile:
                 pass
             group = chain(islice(packets, ends[start] - start), [None])
             position = start
-            for frame in self._decoded(group, num_needed=last + 1 - start):
+            for frame in self._decoded(group):
                 if frame.pts != self._ticks[position]:
                     self._fail(f"frame {position} is missing or out of order", cure=ENCODE_AGAIN)
-                size = self._one_size(frame, size, position)
+                if size != (frame.width, frame.height):
+                    size = self._checked_size(frame, size, position)
                 if position in wanted:
                     yield position, Shown((frame.pts - self._ticks[0]) * num / den, frame)
                 position += 1
@@ -180,11 +182,14 @@ class VideoFile:
             else:
                 self._fail(f"{position} frames can be decoded of {len(self._ticks)} stored")
 
-    def _one_size(self, frame: av.VideoFrame, size: tuple[int, int] | None, position: int) -> tuple[int, int]:
+    def _checked_size(
+        self, frame: av.VideoFrame, size: tuple[int, int] | None, position: int
+    ) -> tuple[int, int]:
+        """The size of a frame that is not the one of those before it, which only the first may be."""
         excess = limits.excess_pixels(frame.width, frame.height)
         if excess is not None:
             self._fail(excess, cure=limits.LIMITED)
-        if size is not None and (frame.width, frame.height) != size:
+        if size is not None:
             self._fail(f"the picture size changes at frame {position}", cure=ENCODE_AGAIN)
         return frame.width, frame.height
 
@@ -200,13 +205,14 @@ class VideoFile:
         return scan, None
 
     def _scan(self, scan: _Scan) -> None:
-        extradata = self._stream.codec_context.extradata
+        codec, extradata = self.codec, self._stream.codec_context.extradata
         for packet in self._stored_packets():
-            tick = packet.dts if self._is_timed_by_storage or packet.pts is None else packet.pts
+            pts = packet.pts
+            tick = packet.dts if pts is None or self._is_timed_by_storage else pts
             excess = limits.excess_frames(len(scan.ticks) + 1)
             if excess is not None:
                 self._fail(excess, cure=limits.LIMITED)
-            scan.add(packet, tick, is_alone=stands_alone(packet, self.codec, extradata))
+            scan.add(packet, tick, is_alone=packet.is_keyframe and stands_alone(packet, codec, extradata))
         if self._has_one_edit:
             self._hidden = frozenset(scan.hidden.difference(scan.ticks))
 
@@ -233,71 +239,49 @@ class VideoFile:
             if packet.size:
                 yield packet
         num_listed = len(self._stream.index_entries)
-        if self._container.format.name in _WITH_COMPLETE_INDEX and num_packets < num_listed:
+        if self._format in _WITH_COMPLETE_INDEX and num_packets < num_listed:
             self._fail(f"{num_packets} frames can be read of {num_listed} stored")
 
-    def _decoded(
-        self, packets: Iterator[av.Packet | None], *, num_needed: int | None = None
-    ) -> Iterator[av.VideoFrame]:
+    def _decoded(self, packets: Iterable[av.Packet | None]) -> Iterator[av.VideoFrame]:
         """Frames as they come out, up to where something is wrong.
 
-        Args:
-            packets: what to decode.
-            num_needed: how many packets must be decoded for what is wanted, any others one at a time; None for all.
+        One packet at a time: a decoder whose frames are held back takes fresh memory for the next ones, and loses
+        more by that than listening to FFmpeg costs.
         """
-        num_pixels = self._stream.codec_context.width * self._stream.codec_context.height
-        largest = max(1, min(_MAX_BATCH, _MAX_BATCH_PIXELS // max(num_pixels, 1)))
-        counted = _Counted(packets)
         position, seconds = 0, 0.0
-        while True:
-            start = monotonic()
-            before = counted.taken
-            size = largest if num_needed is None else max(1, min(largest, num_needed - before))
-            frames: list[av.VideoFrame] = []
-            damage: DecodeError | None = None
-            with FFmpegLog() as messages:
-                try:
-                    for packet in islice(counted, size):
-                        frames += self._decode(packet, position + len(frames), messages)
-                        if monotonic() - start > limits.MAX_SECONDS_WITHOUT_FRAME:
-                            break
-                except DecodeError as error:
-                    damage = error
+        start = monotonic()
+        for packet in packets:
+            frames = self._decode(packet, position)
             position += len(frames)
             # The time that whoever takes the frames needs does not count.
             seconds = monotonic() - start + (0.0 if frames else seconds)
             yield from frames
-            if damage is not None:
-                raise damage
-            if counted.taken == before:
-                return
             if seconds > limits.MAX_SECONDS_WITHOUT_FRAME and not frames:
                 self._fail(f"no frame came out in {seconds:.0f} seconds", cure=limits.LIMITED)
+            start = monotonic()
 
-    def _decode(
-        self, packet: av.Packet | None, position: int, messages: list[Message]
-    ) -> list[av.VideoFrame]:
-        """Frames that come out when a packet goes in; whatever is new in ``messages`` is about it."""
-        damage = f"it is damaged near frame {position}"
-        if packet is not None and packet.is_corrupt:
-            self._fail(f"{damage} (incomplete packet)")
-        is_hidden = packet is not None and packet.is_discard
-        if packet is not None and packet.pts in self._hidden:
-            packet = _copied(packet, bytes(packet))
-        orientation = UPRIGHT
-        if packet is not None and self._stream.codec_context.name in CODECS:
-            data, orientation = only_pixels(self._stream.codec_context.name, bytes(packet))
-            packet = _copied(packet, data) if len(data) < packet.size else packet
-        num_before = len(messages)
-        try:
-            frames = self._stream.codec_context.decode(packet)
-        except av.FFmpegError as error:
-            self._fail_of(damage, messages, error)
-        if len(messages) > num_before and not is_hidden:
-            self._believe(messages[num_before:], damage)
-        if any(frame.is_corrupt and frame.pts not in self._hidden for frame in frames):
-            self._fail(f"{damage} (the decoder concealed errors)")
+    def _decode(self, packet: av.Packet | None, position: int) -> list[av.VideoFrame]:
+        """Frames that come out when a packet goes in; ``position`` is the place of the first of them."""
+        is_hidden, orientation = False, UPRIGHT
+        if packet is not None:
+            is_hidden = packet.is_discard
+            if packet.is_corrupt:
+                self._fail(f"{_damage_at(position)} (incomplete packet)")
+            if packet.pts in self._hidden:
+                packet = _copied(packet, bytes(packet))
+            if self._decoder_name in CODECS:
+                data, orientation = only_pixels(self._decoder_name, bytes(packet))
+                packet = _copied(packet, data) if len(data) < packet.size else packet
+        with FFmpegLog() as messages:
+            try:
+                frames = self._stream.codec_context.decode(packet)
+            except av.FFmpegError as error:
+                self._fail_of(_damage_at(position), messages, error)
+        if messages and not is_hidden:
+            self._believe(messages, _damage_at(position))
         for frame in frames:
+            if frame.is_corrupt and frame.pts not in self._hidden:
+                self._fail(f"{_damage_at(position)} (the decoder concealed errors)")
             lay(frame, orientation)
         return frames
 
@@ -325,7 +309,7 @@ class VideoFile:
         excess = reported_excess(messages)
         if excess is not None:
             self._fail(excess, cure=limits.LIMITED)
-        sources = (self._stream.codec_context.name, self._container.format.name)
+        sources = (self._decoder_name, self._format)
         complaint = reported_damage(messages, sources=sources)
         if complaint is not None:
             self._fail(f"{damage} ({complaint})")
@@ -343,10 +327,6 @@ class VideoFile:
             return check_tables(self.path, self._stream.id)
         except ValueError as error:
             self._fail(f"its tables are damaged ({error})", error=error)
-
-    @property
-    def _is_timed_by_storage(self) -> bool:
-        return self._container.format.name in _WITHOUT_PRESENTATION_TIMES
 
     def _timeline(self, ticks: list[int]) -> Timeline:
         if not ticks:
@@ -368,6 +348,10 @@ class _Counted(Iterator[_T]):
         item = next(self._items)
         self.taken += 1
         return item
+
+
+def _damage_at(position: int) -> str:
+    return f"it is damaged near frame {position}"
 
 
 def _copied(packet: av.Packet, data: bytes) -> av.Packet:

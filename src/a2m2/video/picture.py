@@ -46,7 +46,7 @@ _KINDS_AHEAD = 8
 
 def lay(frame: av.VideoFrame, orientation: Orientation) -> None:
     """Let the frame lie so, unless it has a display matrix."""
-    if orientation != UPRIGHT:
+    if orientation is not UPRIGHT:
         frame.opaque = replace(orientation)  # PyAV drops an object with the first of the frames that share it
 
 
@@ -113,11 +113,10 @@ class RgbConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[Tensor, "3 height width"]:
-        """Pixels of a frame, upright.
+        """Pixels of a frame, upright; not in one piece of memory, to be copied to where they are wanted.
 
         Colour space and range are those the frame is tagged with; untagged means BT.601, limited range,
         FFmpeg's reading. Alpha is dropped; pixels that are not square stay as they are stored.
         """
         rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        picture = torch.from_numpy(rgb).permute(2, 0, 1)
-        return orientation_of(frame).apply(picture).contiguous()
+        return orientation_of(frame).apply(torch.from_numpy(rgb).permute(2, 0, 1))

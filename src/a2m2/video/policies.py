@@ -27,8 +27,7 @@ def segment_center(num_frames: int, num_segments: int) -> Int[Tensor, "segment"]
     video played backwards gives the same frames wherever no middle falls exactly between two frames.
     """
     _check_counts(num_frames, num_segments)
-    segment = torch.arange(num_segments)
-    return (2 * segment + 1) * num_frames // (2 * num_segments)
+    return torch.tensor([(2 * i + 1) * num_frames // (2 * num_segments) for i in range(num_segments)])
 
 
 def segment_random(num_frames: int, num_segments: int, generator: Generator) -> Int[Tensor, "segment"]:

@@ -15,7 +15,7 @@ noticed by any reader.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,6 +41,9 @@ from a2m2.video.timeline import Timeline
 
 # A folder of pictures has no times; 25 frames a second is what most data sets were extracted at (our choice).
 DEFAULT_FOLDER_FPS = 25.0
+
+# Pixels of decoded frames that wait for their conversion: those of sixteen frames of 640x480; at least one waits.
+_MOST_WAITING_PIXELS = 16 * 640 * 480
 
 Check = Literal["all", "needed"]
 """How much of a video is decoded for a few frames of it: everything, or no more than these frames need."""
@@ -299,25 +302,43 @@ def _read(
 def _pictures(
     source: Source, index: Int[Tensor, "time"], numbered: Iterable[tuple[int, Shown]]
 ) -> UInt8[Tensor, "time 3 height width"]:
-    """Go through all that is ``numbered`` and convert the frames at ``index``; any not shown stay empty."""
+    """Go through all that is ``numbered`` and convert the frames at ``index``; any not shown stay empty.
+
+    Several frames are converted at a time: between packets the decoder has pushed what that needs out of the caches.
+    """
     places: dict[int, list[int]] = {}
     for place, position in enumerate(index.tolist()):
         places.setdefault(position, []).append(place)
     convert = RgbConverter()
-    frames: Tensor | None = None
+    frames = torch.empty((len(index), 3, 0, 0), dtype=torch.uint8)
+    waiting: list[tuple[int, av.VideoFrame]] = []
     for position, shown in numbered:
         if position in places:
-            picture = to_picture(source.path, convert, shown.frame)
-            if frames is None:
-                excess = limits.excess_bytes(len(index), *picture.shape[1:])
-                if excess is not None:
-                    raise DecodeError(
-                        source.path, excess, "ask for fewer frames, or make its pictures smaller"
-                    )
-                frames = torch.empty((len(index), *picture.shape), dtype=torch.uint8)
-            for place in places[position]:
-                frames[place] = picture
-    return torch.empty((len(index), 3, 0, 0), dtype=torch.uint8) if frames is None else frames
+            waiting.append((position, shown.frame))
+            if len(waiting) * shown.frame.width * shown.frame.height >= _MOST_WAITING_PIXELS:
+                frames = _converted(source.path, convert, waiting, places, frames)
+                waiting.clear()
+    return _converted(source.path, convert, waiting, places, frames)
+
+
+def _converted(
+    path: Path,
+    convert: RgbConverter,
+    waiting: Sequence[tuple[int, av.VideoFrame]],
+    places: Mapping[int, Sequence[int]],
+    frames: UInt8[Tensor, "time 3 height width"],
+) -> UInt8[Tensor, "time 3 height width"]:
+    """``frames`` with those that are ``waiting`` at their places; made when the first of them tells the size."""
+    for position, frame in waiting:
+        picture = to_picture(path, convert, frame)
+        if not frames.numel():
+            excess = limits.excess_bytes(len(frames), *picture.shape[1:])
+            if excess is not None:
+                raise DecodeError(path, excess, "ask for fewer frames, or make its pictures smaller")
+            frames = torch.empty((len(frames), *picture.shape), dtype=torch.uint8)
+        for place in places[position]:
+            frames[place] = picture
+    return frames
 
 
 def _iter_frames(path: Path, stride: int, folder_fps: float) -> Iterator[TimedFrame]:
@@ -325,11 +346,12 @@ def _iter_frames(path: Path, stride: int, folder_fps: float) -> Iterator[TimedFr
     with closing(open_source(path, folder_fps)) as source:
         for position, shown in enumerate(source.frames()):
             if position % stride == 0:
-                yield TimedFrame(position, shown.seconds, to_picture(path, convert, shown.frame))
+                picture = to_picture(path, convert, shown.frame).contiguous()
+                yield TimedFrame(position, shown.seconds, picture)
 
 
 def to_picture(path: Path, convert: RgbConverter, frame: av.VideoFrame) -> UInt8[Tensor, "3 height width"]:
-    """Pixels of a frame of the video at ``path``, upright.
+    """Pixels of a frame of the video at ``path``, upright; not in one piece of memory, see `RgbConverter`.
 
     Raises:
         DecodeError: its colours or its rotation are none that can be converted.

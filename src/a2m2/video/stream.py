@@ -35,7 +35,7 @@ class StreamedFrame(NamedTuple):
         Raises:
             DecodeError: they cannot be converted.
         """
-        return to_picture(self.source, self.convert, self.frame)
+        return to_picture(self.source, self.convert, self.frame).contiguous()
 
 
 class VideoStream:
