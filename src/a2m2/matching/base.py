@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from a2m2.matching.temperature import Temperature
 from a2m2.structures import Descriptors, Match
 
 
@@ -50,6 +51,19 @@ class Matcher(nn.Module, ABC):
         Raises:
             ValueError: labels that do not fit, or descriptors of different encoders.
         """
+
+
+class ScaledMatcher(Matcher):
+    """A matcher that is set by the scale of its scores alone.
+
+    Args:
+        temperature: τ.
+        learn_temperature: make τ a parameter.
+    """
+
+    def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
+        super().__init__()
+        self.temperature = Temperature(temperature, learn=learn_temperature)
 
 
 def check_labels(support: Descriptors, support_labels: Int[Tensor, "support"], num_classes: int) -> None:

@@ -12,28 +12,18 @@ from __future__ import annotations
 from jaxtyping import Int
 from torch import Tensor
 
-from a2m2.matching.base import Matcher, check_labels, class_mean
+from a2m2.matching.base import ScaledMatcher, check_labels, class_mean
 from a2m2.matching.gram import pair_cosines
 from a2m2.matching.nearest import mean_nearest
-from a2m2.matching.temperature import Temperature
 from a2m2.structures import Descriptors, Evidence, Match
 
 
-class BiMHMMatcher(Matcher):
-    """Mean over the candidates of both videos of the cosine to the nearest in the other.
-
-    Args:
-        temperature: τ.
-        learn_temperature: make τ a parameter.
-    """
+class BiMHMMatcher(ScaledMatcher):
+    """Mean over the candidates of both videos of the cosine to the nearest in the other."""
 
     mean_of_pairs = True
     symmetric = True
     aligns = True
-
-    def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
-        super().__init__()
-        self.temperature = Temperature(temperature, learn=learn_temperature)
 
     def forward(
         self,

@@ -6,27 +6,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from a2m2.matching.base import Matcher, check_labels, class_mean
+from a2m2.matching.base import ScaledMatcher, check_labels, class_mean
 from a2m2.matching.gram import pair_cosines
-from a2m2.matching.temperature import Temperature
 from a2m2.structures import Descriptors, Evidence, Match
 
 
-class DiagonalMatcher(Matcher):
-    """Score ``τ · mean_i cos(u_i, v_i)`` of centred descriptors, averaged over the shots of a class.
-
-    Args:
-        temperature: τ.
-        learn_temperature: make τ a parameter.
-    """
+class DiagonalMatcher(ScaledMatcher):
+    """Score ``τ · mean_i cos(u_i, v_i)`` of centred descriptors, averaged over the shots of a class."""
 
     uses_order = True
     mean_of_pairs = True
     symmetric = True
-
-    def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
-        super().__init__()
-        self.temperature = Temperature(temperature, learn=learn_temperature)
 
     def forward(
         self,

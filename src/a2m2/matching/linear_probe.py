@@ -19,8 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from a2m2.matching.base import Matcher, check_labels
-from a2m2.matching.temperature import Temperature
+from a2m2.matching.base import ScaledMatcher, check_labels
 from a2m2.matching.units import unit_mean
 from a2m2.structures import Descriptors, Match
 
@@ -29,7 +28,7 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 
 
-class LinearProbeMatcher(Matcher):
+class LinearProbeMatcher(ScaledMatcher):
     """Logistic regression on the supports of the episode; solved in float64.
 
     The classes of an episode are fitted together, so a score depends on which others there are.
@@ -38,10 +37,6 @@ class LinearProbeMatcher(Matcher):
         temperature: τ, the inverse of the penalty on unit vectors.
         learn_temperature: make τ a parameter.
     """
-
-    def __init__(self, *, temperature: float = 12.5, learn_temperature: bool = False) -> None:
-        super().__init__()
-        self.temperature = Temperature(temperature, learn=learn_temperature)
 
     def forward(
         self,
