@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from a2m2.bench.coarse import main, measure, rendered_pairs, shipped
+from a2m2.bench.coarse import KINDS, main, measure, rendered_pairs, shipped
 from a2m2.bench.figures import read_figures
+from a2m2.matching.node_weights import WeightRule
 from a2m2.ot import emd
 
 
@@ -19,19 +20,22 @@ def test_frames_are_the_most_that_stay_below_the_number_of_candidates() -> None:
         assert len(network.windows(frames)) <= nodes < len(network.windows(frames + 1))
 
 
-def test_the_problem_is_that_of_the_matcher() -> None:
+@pytest.mark.parametrize("rule", ["uniform", "cross_reference"])
+def test_the_problem_is_that_of_the_matcher(rule: WeightRule) -> None:
     network = shipped()
+    network.matcher.weights = rule
     pixels = torch.randint(256, (2, 8, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     query, support = (network.encode([one.byte().numpy()]) for one in pixels)
     with torch.inference_mode():
         score = network.matcher(support, torch.tensor([0]), query, num_classes=1).logits
-        expected = network.matcher.temperature() * (1 - emd(*network.problem(query, support)))
+        expected = network.matcher.temperature() * (1 - emd(*network.problem(query, support, rule)))
     torch.testing.assert_close(score.squeeze(), expected.squeeze())
 
 
 def test_gaps_of_a_rendered_pair_are_within_the_tolerance() -> None:
-    (problem,) = rendered_pairs(shipped(), 130, 1)
-    figures = measure(problem, tolerance=0.01, rounds=1)
+    network = shipped()
+    ((query, support),) = rendered_pairs(network, 130, 1)
+    figures = measure(network.problem(query, support, "uniform"), tolerance=0.01, rounds=1)
 
     assert -1e-6 <= figures.true <= figures.certified + 1e-6
     assert figures.certified <= 0.01
@@ -66,7 +70,7 @@ def test_tables_are_printed_written_and_put_into_a_document(
     main([*small, "--json", str(figures), "--into", str(document)])
 
     tables, _ = read_figures(figures)
-    assert [row[:2] for row in tables[0].rows] == [("rendered clips", 64), ("random walks", 64)]
+    assert [row[:2] for row in tables[0].rows] == [(kind, 64) for kind, _ in KINDS]
     assert [row[:2] for row in tables[1].rows] == [(8, 14), (16, 28)]
     assert tables[0].command.startswith("a2m2 bench coarse --sizes 64")
     printed, written = capsys.readouterr().out, document.read_text()

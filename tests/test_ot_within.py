@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from a2m2.bench.ot import FAMILIES, Batch
-from a2m2.ot import TransportError, solve, solve_within
+from a2m2.ot import NearPlan, TransportError, solve, solve_within
 
 TOLERANCE = 1e-3
 
@@ -25,14 +25,18 @@ def _slow_walk(seed: int, nodes: int) -> Batch:
     path = steps.cumsum(1)
     path /= np.linalg.norm(path, axis=-1, keepdims=True)
     cost = 1 - path[:1] @ path[1:].transpose(0, 2, 1)
-    weights = np.full((1, nodes), 1 / nodes)
+    weights = np.linspace(1, 2, nodes)[None] / (1.5 * nodes)
     return Batch(cost, weights, weights)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("sizes", [(60, 60), (70, 49), (9, 80)])
 def test_the_gap_holds_on_every_family(name: str, sizes: tuple[int, int]) -> None:
-    batch = FAMILIES[name](np.random.default_rng(5), 2, *sizes)
+    _check(FAMILIES[name](np.random.default_rng(5), 2, *sizes))
+
+
+def _check(batch: Batch) -> NearPlan:
+    """Gap, bound, plan and potentials hold against the exact solution."""
     near, best = solve_within(*_tensors(batch), tolerance=TOLERANCE), solve(*_tensors(batch))
     scale = np.maximum(np.abs(batch.cost).max((1, 2)), np.finfo(float).tiny)
     mass = batch.a.sum(1)
@@ -50,6 +54,53 @@ def test_the_gap_holds_on_every_family(name: str, sizes: tuple[int, int]) -> Non
     cost = batch.cost / scale[:, None, None]
     np.testing.assert_allclose((plan * cost).sum((1, 2)) / mass, value, rtol=0, atol=1e-12)
     assert (cost - (u[:, :, None] + v[:, None, :]) / scale[:, None, None]).min() >= -1e-12
+    return near
+
+
+def _equal(cost: np.ndarray) -> Batch:
+    """Every node has the same weight."""
+    batch, nodes, _ = cost.shape
+    weights = np.full((batch, nodes), 1 / nodes)
+    return Batch(cost, weights, weights)
+
+
+@pytest.mark.parametrize("nodes", [48, 77, 128, 200])
+@pytest.mark.parametrize("costs", ["walk", "random", "negative", "few values", "repeated"])
+def test_equal_weights_are_auctioned_within_the_gap(nodes: int, costs: str) -> None:
+    generator = np.random.default_rng(nodes)
+    cost = {
+        "walk": lambda: _slow_walk(nodes, nodes).cost,
+        "random": lambda: generator.random((1, nodes, nodes)),
+        "negative": lambda: -1e6 * generator.random((1, nodes, nodes)),
+        "few values": lambda: generator.integers(1, 4, (1, nodes, nodes)) / 3,
+        "repeated": lambda: generator.random((1, 1, nodes)).repeat(nodes, 1),
+    }[costs]()
+    near = _check(_equal(cost))
+
+    assert not near.exact.any()
+    assert ((near.plan > 0).sum((1, 2)) == nodes).all()
+    again = solve_within(*_tensors(_equal(cost)), tolerance=TOLERANCE)
+    for one, other in zip((near.plan, *near.potentials), (again.plan, *again.potentials), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nodes_without_weight_stay_out_of_the_auction() -> None:
+    generator = np.random.default_rng(3)
+    a, b = np.full((1, 70), 1 / 60), np.full((1, 65), 1 / 60)
+    a[0, generator.choice(70, 10, replace=False)] = 0.0
+    b[0, generator.choice(65, 5, replace=False)] = 0.0
+    near = _check(Batch(generator.random((1, 70, 65)), a, b))
+
+    assert not near.exact.any()
+    assert float(near.plan[0][torch.from_numpy(a[0]) == 0].sum()) == 0
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-9])
+def test_an_auction_that_leads_nowhere_ends_in_the_exact_solution(tiny: float) -> None:
+    cost = np.random.default_rng(4).random((1, 64, 64)) * (1 - (1 - tiny) * np.eye(64))
+    near = _check(_equal(cost))
+
+    assert near.exact.all()
 
 
 def test_a_slow_video_is_solved_on_fewer_nodes() -> None:

@@ -1,8 +1,9 @@
 """Long videos: what transport to a stated accuracy saves, and what more frames bring.
 
-Pairs of rendered clips go through the network that is shipped with the package; random walks are beside them. The full
-solver and :func:`a2m2.ot.solve_within` take turns on each pair, in the CPU time of one thread. Then accuracy and
-time against the number of frames, on novel classes of synth-v1.
+Pairs of rendered clips go through the network that is shipped with the package, with its equal weights and with those
+of cross-reference; random walks of unequal weights are beside them. The full solver and
+:func:`a2m2.ot.solve_within` take turns on each pair, in the CPU time of one thread. Then accuracy and time against the
+number of frames, on novel classes of synth-v1.
 
     python -m a2m2.bench.coarse --json coarse.json
     python -m a2m2.bench.coarse --into docs/long-video.md      # the tables go between its marks
@@ -29,6 +30,7 @@ from a2m2.eval.describe import concatenate
 from a2m2.eval.pair_table import episode_accuracies, pair_scores
 from a2m2.eval.stats import mean_interval
 from a2m2.matching import A2Matcher, pair_cosines
+from a2m2.matching.node_weights import WeightRule, node_weights
 from a2m2.matching.order import candidate_positions, order_cost
 from a2m2.model import FewShotModel
 from a2m2.moments import candidate_windows
@@ -50,6 +52,12 @@ SIDE = 64
 SECONDS = 2.0
 WAY = 5
 EPISODES = 2000
+
+KINDS: tuple[tuple[str, WeightRule | None], ...] = (
+    ("rendered clips", "uniform"),
+    ("rendered clips, cross-reference weights", "cross_reference"),
+    ("random walks", None),
+)
 
 Problem = tuple[Tensor, Tensor, Tensor]
 T = TypeVar("T")
@@ -80,14 +88,16 @@ class Network(NamedTuple):
         return concatenate(parts)
 
     @torch.inference_mode()
-    def problem(self, query: Descriptors, support: Descriptors) -> Problem:
-        """What the matcher solves for one pair: costs with the order prior, equal weights."""
-        cost = 1 - pair_cosines(query, support).centred[0]
+    def problem(self, query: Descriptors, support: Descriptors, rule: WeightRule) -> Problem:
+        """What the matcher solves for one pair if it weighs by ``rule``: costs with the order prior, shares."""
+        cosines = pair_cosines(query, support)
+        cost = 1 - cosines.centred[0]
         axis = self.matcher.order_axis
         positions = candidate_positions(query, axis), candidate_positions(support, axis)
         cost = cost + self.matcher.order_prior * order_cost(*positions)[0]
-        rows, columns = cost.shape[1:]
-        return cost, torch.full((1, rows), 1 / rows), torch.full((1, columns), 1 / columns)
+        source, sharpness = self.matcher.weight_source, self.matcher.sharpness
+        a, b = node_weights(cosines, rule, source=source, sharpness=sharpness)
+        return cost, a[0] / a[0].sum(), b[0] / b[0].sum()
 
 
 def shipped() -> Network:
@@ -99,7 +109,7 @@ def shipped() -> Network:
     return Network(network, matcher)
 
 
-def rendered_pairs(network: Network, nodes: int, number: int) -> Iterator[Problem]:
+def rendered_pairs(network: Network, nodes: int, number: int) -> Iterator[tuple[Descriptors, Descriptors]]:
     """Pairs of clips: by turns of one class and of two classes."""
     frames = network.frames_for(nodes)
     config = _config(PAIRS_SEED, frames)
@@ -108,7 +118,7 @@ def rendered_pairs(network: Network, nodes: int, number: int) -> Iterator[Proble
         mine, other = classes[pair % len(classes)], classes[(pair + pair % 2) % len(classes)]
         clips = make_clip(config, mine, 2 * pair), make_clip(config, other, 2 * pair + 1)
         query, support = (network.encode([clip.frames()]) for clip in clips)
-        yield network.problem(query, support)
+        yield query, support
 
 
 def walk_pairs(nodes: int, number: int) -> Iterator[Problem]:
@@ -154,14 +164,15 @@ def measure(problem: Problem, *, tolerance: float, rounds: int) -> Figures:
 def speed(
     network: Network, sizes: Sequence[int], *, pairs: int, tolerance: float, rounds: int
 ) -> FigureTable:
-    """Table of both kinds of pairs."""
+    """Table of all kinds of pairs."""
     rows: list[tuple[Cell, ...]] = []
-    for kind in ("rendered clips", "random walks"):
+    rendered = {nodes: list(rendered_pairs(network, nodes, pairs)) for nodes in sizes}
+    for kind, rule in KINDS:
         for nodes in sizes:
             problems = (
-                rendered_pairs(network, nodes, pairs)
-                if kind == "rendered clips"
-                else walk_pairs(nodes, pairs)
+                walk_pairs(nodes, pairs)
+                if rule is None
+                else (network.problem(*pair, rule) for pair in rendered[nodes])
             )
             found: list[Figures] = []
             for problem in problems:

@@ -1,4 +1,8 @@
-"""The compiled half of :func:`a2m2.ot.solve_within`: group, solve coarsely, spread out, bound on the whole problem."""
+"""The compiled half of :func:`a2m2.ot.solve_within`.
+
+Equal weights go to an auction. Of others, what is alike is grouped, solved coarsely and spread out. Either way
+potentials on the whole problem say how near the plan is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from a2m2.ot.auction import Auction, cheapest, make_auction, open_auction, release, sell, stride_of
 from a2m2.ot.compiling import called
 from a2m2.ot.grouping import group_rows, least_of_columns, least_of_rows, likely_share, transpose
 from a2m2.ot.intake import copy_costs, cost_scale, weigh
@@ -23,6 +28,24 @@ WORTH_IT = 0.6
 
 COARSE_SHARE = 0.4
 """Share of the tolerated gap at which the grouped problem counts as solved (our choice, likewise)."""
+
+FEWEST = 48
+"""Assignments of fewer nodes are left to the exact solver (our choice)."""
+
+FIRST_STEP = np.float32(1 / 16)
+"""The first step of an auction, of scaled costs (1/10 to 1/64 were tried: much alike)."""
+
+FALL = np.float32(6.0)
+"""By what steps fall from phase to phase (3 to 10 were tried: 4 to 6 take the fewest bids)."""
+
+STEPS = 4.5
+"""The step at which an auction should do: this times the tolerated gap a row (4 to 16 were tried)."""
+
+SMALLEST_STEP = np.float32(2e-6)
+"""Below it prices are rounding (our choice): of scaled costs, float32 sees 1e-7."""
+
+BIDS = 64
+"""Bids a row after which an auction is given up; pairs of clips took up to 27."""
 
 
 class Within(NamedTuple):
@@ -53,6 +76,7 @@ class Room(NamedTuple):
     v: NDArray[np.float64]  # (columns,)
     first_row: NDArray[np.int64]  # (rows + 1,) first member of a group of rows; behind the last, their number
     first_column: NDArray[np.int64]  # (columns + 1,)
+    auction: Auction
 
 
 def make_room(rows: int, columns: int) -> Room:
@@ -65,12 +89,13 @@ def make_room(rows: int, columns: int) -> Room:
         column_weights=np.empty(columns),
         node_weights=np.empty(nodes),
         best=np.empty(nodes),
-        one=np.zeros(rows * columns + WIDTH),
-        other=np.zeros(rows * columns + WIDTH),
+        one=np.empty(rows * columns + WIDTH),
+        other=np.empty(rows * columns + WIDTH),
         u=np.empty(rows),
         v=np.empty(columns),
         first_row=np.empty(rows + 1, np.int64),
         first_column=np.empty(columns + 1, np.int64),
+        auction=make_auction(rows, columns),
     )
 
 
@@ -107,6 +132,105 @@ def first_members(group: NDArray[np.int64], groups: int, first: NDArray[np.int64
     first[groups] = group.shape[0]
 
 
+@called
+def settle(
+    problems: Problems,
+    problem: int,
+    flat: NDArray[np.floating],
+    origin: int,
+    value: float,
+    balance: float,
+    mass: float,
+    tolerance: float,
+    room: Room,
+    results: Within,
+) -> bool:
+    """Whether potentials made from the rows' ``room.u`` prove that a plan of cost ``value`` is near enough; if so, both
+    are results.
+    """
+    a, b = problems.a[problem], problems.b[problem]
+    least_of_columns(flat, origin, a, room.u, room.v)
+    least_of_rows(flat, origin, room.v, room.u)
+    worth_a, worth_b = 0.0, 0.0
+    for row in range(a.shape[0]):
+        worth_a += a[row] * room.u[row]
+    for column in range(b.shape[0]):
+        worth_b += b[column] * balance * room.v[column]
+    gap = value - (worth_a + worth_b)
+    if not gap <= tolerance * abs(value):
+        return False
+    results.reached[problem] = True
+    results.value[problem] = value
+    results.bound[problem] = worth_a + worth_b
+    results.gap[problem] = max(gap, 0.0)
+    shift = 0.5 * (worth_a - worth_b) / mass
+    for row in range(a.shape[0]):
+        results.u[problem, row] = room.u[row] - shift
+    for column in range(b.shape[0]):
+        results.v[problem, column] = room.v[column] + shift
+    return True
+
+
+@called
+def alike(work: Workspace, size: int, base: int) -> bool:
+    """Whether all rows have the same weight, and all columns."""
+    for place in range(1, size):
+        if work.rest[place] != work.rest[0] or work.rest[base + place] != work.rest[base]:
+            return False
+    return True
+
+
+@called
+def assign(
+    problems: Problems,
+    problem: int,
+    flat: NDArray[np.floating],
+    origin: int,
+    scale: float,
+    balance: float,
+    mass: float,
+    tolerance: float,
+    work: Workspace,
+    room: Room,
+    results: Within,
+) -> None:
+    """Auction after auction, in smaller and smaller steps, until the assignment is near enough or it is no use."""
+    a, num_columns = problems.a[problem], problems.b.shape[1]
+    auction = room.auction
+    size, _ = weigh(a, work.row_index, work.rest)
+    stride = stride_of(size)
+    open_auction(auction, flat, origin, num_columns, work.row_index, work.column_index, size, scale)
+    weight = work.rest[0]
+    step = FIRST_STEP
+    bids_left = BIDS * size
+    while True:
+        bids_left -= sell(auction, size, step, bids_left)
+        if bids_left <= 0:
+            return
+        value = 0.0
+        for place in range(size):
+            row, column = work.row_index[place], work.column_index[auction.column[place]]
+            value += weight * flat[origin + np.int64(row) * num_columns + column]
+        goal = np.float32(STEPS * tolerance * abs(value) / mass * scale)
+        if step <= goal:
+            room.u[:] = 0.0
+            for place in range(size):
+                room.u[work.row_index[place]] = (cheapest(auction, place, stride) - 1.0) / scale
+            if settle(problems, problem, flat, origin, value, balance, mass, tolerance, room, results):
+                break
+            step *= np.float32(0.5)
+        else:
+            step = max(step / FALL, goal)
+        if step < SMALLEST_STEP:
+            return
+        release(auction, size, step)
+    plan = results.plan[problem]
+    plan[:] = 0.0
+    for place in range(size):
+        row, column = work.row_index[place], work.column_index[auction.column[place]]
+        plan[row, column] = a[row]
+
+
 def solve_range_within(
     problems: Problems,
     first: int,
@@ -129,7 +253,8 @@ def solve_range_within(
         results.reached[problem] = False
         a, b = problems.a[problem], problems.b[problem]
         flat, origin = problems.flat, problem * size
-        if origin + size + WIDTH > flat.size:
+        if spare.size > 0 and origin + size + WIDTH > flat.size:
+            # Loads read whole lanes: the last problems move to where there is room behind them.
             for k in range(size):
                 spare[k] = flat[origin + k]
             flat, origin = spare, 0
@@ -145,6 +270,14 @@ def solve_range_within(
             valid = valid and bool(weight >= 0.0)
             other_mass += weight
         if not (valid and 0.0 < mass < np.inf and abs(mass - other_mass) <= BALANCE_TOLERANCE * mass):
+            continue
+
+        used_rows, _ = weigh(a, work.row_index, work.rest)
+        base = padded(used_rows)
+        used_columns, _ = weigh(b, work.column_index, work.rest[base:])
+        if used_rows == used_columns >= FEWEST and alike(work, used_rows, base):
+            balance = mass / other_mass
+            assign(problems, problem, flat, origin, scale, balance, mass, tolerance, work, room, results)
             continue
 
         # A first bound gives the size of the gap that is tolerated.
@@ -210,25 +343,9 @@ def solve_range_within(
                 room.one[work.row_index[place]] = room.best[place] / scale
             for row in range(num_rows):
                 room.u[row] = room.one[room.row_group[row]] if a[row] > 0.0 else 0.0
-            least_of_columns(flat, origin, a, room.u, room.v)
-            least_of_rows(flat, origin, room.v, room.u)
-            worth_a, worth_b = 0.0, 0.0
-            for row in range(num_rows):
-                worth_a += a[row] * room.u[row]
-            for column in range(num_columns):
-                worth_b += b[column] * balance * room.v[column]
             value = tree_value(work, shape) / scale
-            if not value - (worth_a + worth_b) <= tolerance * abs(value):
+            if not settle(problems, problem, flat, origin, value, balance, mass, tolerance, room, results):
                 continue
-            results.reached[problem] = True
-            results.value[problem] = value
-            results.bound[problem] = worth_a + worth_b
-            results.gap[problem] = max(value - (worth_a + worth_b), 0.0)
-            shift = 0.5 * (worth_a - worth_b) / mass
-            for row in range(num_rows):
-                results.u[problem, row] = room.u[row] - shift
-            for column in range(num_columns):
-                results.v[problem, column] = room.v[column] + shift
             first_members(room.row_group, rows, room.first_row)
             first_members(room.column_group, columns, room.first_column)
             spread(work, used_rows, base, used_columns, a, b, room, results.plan[problem])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2m2.ot.compiling import summing
+from a2m2.ot.lanes import WIDTH, fill, least_double, lesser, load, minus, widen
 
 SAMPLE = 8
 """One row in so many, and one column, tells whether to group (our choice, not varied)."""
@@ -141,10 +142,13 @@ def least_of_rows(
 ) -> None:
     """``u_i = min_j (c_ij - v_j)``: the c-transform of ``v``."""
     columns = v.shape[0]
+    inner = columns // WIDTH * WIDTH
     for row in range(u.shape[0]):
-        source = flat[origin + row * columns : origin + (row + 1) * columns]
-        least = np.inf
-        for column in range(columns):
-            reduced = source[column] - v[column]
-            least = reduced if reduced < least else least
+        source = origin + row * columns
+        lowest = fill(np.inf)
+        for at in range(0, inner, WIDTH):
+            lowest = lesser(minus(widen(load(flat, source + at)), load(v, at)), lowest)
+        least = least_double(lowest)
+        for column in range(inner, columns):
+            least = min(least, flat[source + column] - v[column])
         u[row] = least

@@ -1,4 +1,4 @@
-"""Transport of long videos to a stated accuracy: coarse to fine, with a bound on the whole problem."""
+"""Transport of long videos to a stated accuracy: by auction or coarse to fine, with a bound on the whole problem."""
 
 from __future__ import annotations
 
@@ -62,12 +62,13 @@ def solve_within(
 ) -> NearPlan:
     """Plans that cost at most ``tolerance`` (relative) more than the best, proved problem by problem.
 
-    Neighbouring rows and columns that are alike become groups; the grouped problem is solved until a bound says that
-    it is near enough; its plan is spread over the members; the potentials are made feasible on the whole cost matrix
-    (c-transform), which bounds what any plan costs. Where that is not within the tolerance, or grouping leaves too
-    many nodes, the whole problem is pivoted until it is; where that fails too, it is solved exactly. It pays where
-    rows and columns come in an order in which neighbours are alike, as the candidates of a long video do; the result
-    holds for any. Gradients are not recorded.
+    Potentials that are feasible on the whole cost matrix (c-transform) bound what any plan costs. Where as many rows as
+    columns have weight, and all the same, plan and potentials are those of an auction, several times as fast as the
+    exact solver. Otherwise neighbouring rows and columns that are alike become groups; the grouped problem is solved
+    until a bound says that it is near enough; its plan is spread over the members. Where that is not within the
+    tolerance, or grouping leaves too many nodes, the whole problem is pivoted until it is. What fails is solved
+    exactly. Grouping pays where neighbours are alike, as the candidates of a long video are; the result holds for any
+    problem. Gradients are not recorded.
 
     Args:
         cost: as for :func:`a2m2.ot.solve`, which also says what is refused.
@@ -172,7 +173,9 @@ def _run(problems: Problems, results: Within, tolerance: float, num_threads: int
 
     def try_part(first: int, last: int) -> None:
         work, room = make_workspace(rows, columns), make_room(rows, columns)
-        spare = np.zeros(rows * columns + WIDTH, problems.flat.dtype)
+        # Whole lanes end with the problem, or there must be room behind it.
+        room_behind = rows * columns + WIDTH if columns % WIDTH else 0
+        spare = np.zeros(room_behind, problems.flat.dtype)
         _kernel()(problems, first, last, pivot_cap(rows, columns), tolerance, work, room, spare, results)
 
     edges = [batch * k // num_ranges for k in range(num_ranges + 1)]
