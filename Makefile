@@ -47,11 +47,11 @@ format: $(VENV)/.dev  ## put the code in its format
 
 check: lint test  ## lint, then test: what CI runs
 
-bench: $(VENV)/.dev  ## measure transport, episodes and cost against size, and write docs/performance.md: about half an hour
+bench: $(VENV)/.dev  ## measure transport, episodes, cost against size and decoding, and write them into docs/performance.md: about half an hour
 	mkdir -p runs/performance
-	for name in ot episodes costs; do \
+	for name in ot episodes costs decode; do \
 	  OMP_NUM_THREADS=1 $(BIN)/a2m2 bench $$name --json runs/performance/$$name.json || exit 1; done
-	$(BIN)/a2m2 bench performance runs/performance --into docs/performance.md
+	$(BIN)/a2m2 bench performance runs/performance --into docs/performance.md --keep
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -51,6 +51,34 @@ def test_a_page_of_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "not measured: episodes, coarse, search, decode, kills, fuzz" in capsys.readouterr().out
 
 
+def test_one_section_is_put_in_place_and_the_others_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "speed.md"
+    for name in ("ot", "decode", "own"):
+        table = FigureTable(f"Old {name}", ("what", "n"), (("a", 1),), "", f"a2m2 bench {name}")
+        write_figures(tmp_path / f"{name}.json", [table])
+    main([str(tmp_path), "--into", str(page), "--note", "On a train."])
+    before = page.read_text()
+    new = FigureTable("New decode", ("what", "n"), (("a", 2),), "", "a2m2 bench decode --rounds 3")
+    write_figures(tmp_path / "decode.json", [new])
+    main([str(tmp_path / "decode.json"), "--into", str(page), "--keep"])
+    after = page.read_text()
+    old, changed = (re.split(r"^(?=## )", text, flags=re.MULTILINE) for text in (before, after))
+    assert [i for i in range(len(old)) if old[i] != changed[i]] == [list(SECTIONS).index("decode") + 1]
+    assert len(old) == len(changed) == len(SECTIONS) + 2
+    assert "### New decode" in after
+    assert "    a2m2 bench decode --rounds 3\n" in after
+    assert "Old decode" not in after
+    main([str(tmp_path / "decode.json"), "--into", str(page), "--keep", "--note", "At home."])
+    assert page.read_text() == after.replace("On a train.", "At home.")
+    capsys.readouterr()
+    main([str(tmp_path / "decode.json"), "--into", str(page)])
+    assert "not measured: ot, " in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"missing\.json holds no JSON files"):
+        write_page([tmp_path / "missing.json"], page)
+
+
 def test_points_of_a_plot_lie_on_a_line_of_its_slope() -> None:
     svg = line_plot("n", "ms", [("a", [(1, 2), (10, 20), (100, 200), (0, 5)]), ("b <c>", [(1, 1), (100, 1)])])
     root = ElementTree.fromstring(svg)
@@ -70,8 +98,8 @@ def test_points_of_a_plot_lie_on_a_line_of_its_slope() -> None:
 
 def test_folders_without_figures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no JSON files"):
-        write_page(tmp_path, tmp_path / "page.md")
+        write_page([tmp_path], tmp_path / "page.md")
     (tmp_path / "ot.json").write_text("{")
     with pytest.raises(RecordError, match=r"ot\.json holds no figures"):
-        write_page(tmp_path, tmp_path / "page.md")
+        write_page([tmp_path], tmp_path / "page.md")
     assert not (tmp_path / "page.md").exists()

@@ -6,12 +6,15 @@ import json
 import os
 import random
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from scipy.stats import binom
 
-from a2m2.bench import decode
+from a2m2.bench import decode, decode_rates, performance
+from a2m2.bench.figures import read_figures
 from a2m2.video import read_clip, write_clip
 from video_fixtures import numbered_frames
 
@@ -41,6 +44,38 @@ def test_files_are_told_apart(
     assert [report["name"] for report in figures["files"]] == ["a.mp4", "b.webm", "c.txt"]
     assert figures["files"][0]["info"]["num_frames"] == 12
     assert figures["damaged"] == {}
+
+
+def test_rates_are_a_table_of_the_performance_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = decode_rates.Kind(2, 24, 12), decode_rates.Kind(1, 24, 30)
+    monkeypatch.setattr(decode, "rate_table", partial(decode_rates.rate_table, kinds=kinds))
+    decode.main(["--rounds", "3", "--json", str(tmp_path / "decode.json")])
+    (table,), _ = read_figures(tmp_path / "decode.json")
+    assert table.command == "a2m2 bench decode --rounds 3"
+    assert "N = 3 rounds over 2, 1 clips" in table.note
+    ways = ["bare loop", "read_clip", 'read_clip, check="needed"', "bare loop that seeks"]
+    assert [row[:3] for row in table.rows] == [
+        *((kinds[0].name, 1, way) for way in ways),
+        *((kinds[0].name, 2, way) for way in ways),
+        *((kinds[1].name, 1, way) for way in ways[:3]),
+    ]
+    for row in table.rows:
+        low, high = map(float, str(row[6]).split(" to "))
+        assert low - 5e-4 <= float(row[5]) <= high + 5e-4
+        assert row[2] != "bare loop" or row[5] == 1.0
+    performance.main([str(tmp_path), "--into", str(tmp_path / "page.md")])
+    page = (tmp_path / "page.md").read_text()
+    assert "## Decoding\n\n    a2m2 bench decode --rounds 3\n" in page
+    assert "### Reading 8 frames of a clip" in page
+
+
+@pytest.mark.parametrize(("number", "skipped"), [(1, 0), (5, 0), (6, 0), (9, 1), (21, 5), (100, 39)])
+def test_the_interval_of_a_median_by_the_binomial(number: int, skipped: int) -> None:
+    """Against scipy: the most values that can be skipped at either end."""
+    values = [float(k) for k in range(number)]
+    assert decode_rates.median_interval(values[::-1]) == (skipped, number - 1 - skipped)
+    assert number < 6 or 2 * binom.cdf(skipped, number, 0.5) <= 0.05
+    assert 2 * binom.cdf(skipped + 1, number, 0.5) > 0.05
 
 
 def test_damage_is_what_it_says() -> None:

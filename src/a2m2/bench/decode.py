@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = measurement_parser("decode", __doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="folder of video files and frame folders")
-    parser.add_argument("--rounds", type=int, default=9, help="how often the rates are measured")
+    parser.add_argument("--rounds", type=int, default=21, help="how often the rates are measured")
     parser.add_argument("--damaged", type=int, default=0, help="number of damaged copies to read")
     add_seed(parser, "the damage")
     parser.add_argument(

@@ -5,9 +5,10 @@ Examples::
     a2m2 bench episodes --json figures/episodes.json
     a2m2 bench costs --json figures/costs.json
     a2m2 bench performance figures --into docs/performance.md
+    a2m2 bench performance figures/decode.json --into docs/performance.md --keep
 
-A file is called by its program: ``NAME.json``. Programs without a file are named as not measured. Plots are written
-into a folder beside the page, which has its name.
+A file is called by its program: ``NAME.json``. Programs without a file are named as not measured, or with ``--keep``
+stay as they are on the page. Plots are written into a folder beside the page, which has its name.
 """
 
 from __future__ import annotations
@@ -45,37 +46,63 @@ Measured by the programs of `a2m2 bench`; each section gives its command. This p
 
     a2m2 bench performance FOLDER --into docs/performance.md
 """
+_HEADING = "## "
 
 
-def write_page(folder: Path, into: Path, *, note: str = "") -> list[str]:
-    """Write the page and its plots; returns the programs that were not measured.
+def write_page(places: Sequence[Path], into: Path, *, note: str = "", keep: bool = False) -> list[str]:
+    """Write the page and its plots; returns the programs that are not on it.
 
     Args:
-        folder: with ``NAME.json`` of each program.
+        places: files ``NAME.json``, or folders with those of each program.
         into: the page.
         note: what to know of all figures, for example that the machine was busy.
+        keep: leave on the page what it has of programs without a file, and its beginning when there is no ``note``.
 
     Raises:
-        DataError: no such folder, or no file in it.
+        DataError: no such folder or file, or no file in a folder.
         RecordError: a file that cannot be read.
         OutputError: the page cannot be written.
     """
-    files = {path.stem: path for path in sorted(folder.glob("*.json"))}
-    if not files:
-        raise DataError(
-            f"{folder} holds no JSON files; measure with 'a2m2 bench NAME --json {folder}/NAME.json'"
-        )
+    files = {path.stem: path for place in places for path in _files(place)}
     output_file(into)
-    parts, missing = [_INTRODUCTION, *([f"{note}\n"] if note else [])], []
-    for name in [*SECTIONS, *(name for name in files if name not in SECTIONS)]:
-        parts.append(f"## {SECTIONS.get(name, name.replace('_', ' ').capitalize())}\n")
+    beginning, sections = _sections(into) if keep and into.exists() else ("", {})
+    if note or not beginning:
+        beginning = "\n".join([_INTRODUCTION, *([f"{note}\n"] if note else [])])
+    headings = {SECTIONS.get(name, name.replace("_", " ").capitalize()): name for name in [*SECTIONS, *files]}
+    parts, missing = [beginning], []
+    for heading in [*headings, *(heading for heading in sections if heading not in headings)]:
+        name = headings.get(heading)
+        parts.append(f"{_HEADING}{heading}\n")
         if name in files:
             parts += _section(name, files[name], into)
+        elif heading in sections:
+            parts.append(sections[heading])
         else:
-            missing.append(name)
+            missing.append(name or heading)
             parts.append(f"Not measured yet: `a2m2 bench {name} --json FOLDER/{name}.json`.\n")
     write_text_atomic(into, "\n".join(parts).rstrip() + "\n")
     return missing
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = sorted(place.glob("*.json"))
+    if not files:
+        raise DataError(
+            f"{place} holds no JSON files; measure with 'a2m2 bench NAME --json {place}/NAME.json'"
+        )
+    return files
+
+
+def _sections(page: Path) -> tuple[str, dict[str, str]]:
+    """What stands before the first section of a page, and in each section by its heading."""
+    beginning, *others = f"\n{page.read_text(encoding='utf-8')}".split(f"\n{_HEADING}")
+    sections = {}
+    for text in others:
+        heading, _, content = text.partition("\n")
+        sections[heading] = content.strip("\n") + "\n"
+    return beginning.strip("\n") + "\n", sections
 
 
 def _section(name: str, path: Path, into: Path) -> Iterator[str]:
@@ -133,13 +160,18 @@ def _numbers(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Cell]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = program_parser("performance", __doc__)
-    parser.add_argument("folder", type=Path, help="folder with NAME.json of each program")
+    parser.add_argument(
+        "places", type=Path, nargs="+", help="files NAME.json, or folders with those of each program"
+    )
     parser.add_argument(
         "--into", type=Path, default=Path("docs/performance.md"), help="Markdown file to write"
     )
     parser.add_argument("--note", default="", help="a sentence below the heading")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave on the page what it has of programs without a file"
+    )
     options = parser.parse_args(arguments)
-    missing = write_page(options.folder, options.into, note=options.note)
+    missing = write_page(options.places, options.into, note=options.note, keep=options.keep)
     print(f"{options.into} written" + (f"; not measured: {', '.join(missing)}" if missing else ""))
 
 
