@@ -1,4 +1,4 @@
-"""How the transport solver uses a machine: threads beside a pure spin loop, memory, vector width."""
+"""How the transport solver uses a machine: threads beside bare loops, memory, vector width."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a2m2.bench.figures import Cell, FigureTable
@@ -26,6 +27,8 @@ from a2m2.ot.addresses import address_table
 from a2m2.ot.kernel import solve_at
 from a2m2.ot.workspace import make_workspace
 
+Vector = NDArray[np.float32]
+
 THREAD_SIZES = ((14, 4000), (56, 400), (512, 8))
 """Nodes and batch of the thread measurement: several milliseconds of work for each thread."""
 
@@ -34,13 +37,39 @@ WIDTHS = {"this machine": "", "AVX2 (haswell)": "haswell"}
 
 
 @njit(nogil=True, cache=False)
-def _spin(steps: int) -> int:
+def _chain(memory: Vector, steps: int) -> float:
     state = 1
     for _ in range(steps):
         state ^= state << 13
         state ^= state >> 7
         state ^= state << 17
-    return state
+    return float(state)
+
+
+@njit(nogil=True, cache=False)
+def _chains(memory: Vector, steps: int) -> float:
+    a, b, c, d, e, f, g, h = 1, 2, 3, 4, 5, 6, 7, 8
+    for _ in range(steps):
+        a, b, c, d = (a ^ (a << 3)) + 1, (b ^ (b << 3)) + 1, (c ^ (c << 3)) + 1, (d ^ (d << 3)) + 1
+        e, f, g, h = (e ^ (e << 3)) + 1, (f ^ (f << 3)) + 1, (g ^ (g << 3)) + 1, (h ^ (h << 3)) + 1
+    return float(a + b + c + d + e + f + g + h)
+
+
+@njit(nogil=True, cache=False)
+def _scale(memory: Vector, steps: int) -> float:
+    for _ in range(steps):
+        for k in range(memory.size):
+            memory[k] = memory[k] * np.float32(0.5) + np.float32(0.5)
+    return float(memory[0])
+
+
+BARE_LOOPS = {
+    "one chain in registers": (_chain, 1, 20_000_000),
+    "eight chains in registers": (_chains, 1, 10_000_000),
+    "multiply and add, 16 KiB": (_scale, 2**12, 40_000),
+    "multiply and add, 64 MiB": (_scale, 2**24, 4),
+}
+"""Loops that show what the machine gives to a second thread: a function, its float32 values a thread, its steps."""
 
 
 def walk_tensors(nodes: int, batch: int, *, seed: int) -> list[Tensor]:
@@ -52,15 +81,21 @@ def walk_tensors(nodes: int, batch: int, *, seed: int) -> list[Tensor]:
 
 
 def threads(rounds: int, *, num_threads: int = 2, seed: int = 0) -> FigureTable:
-    """What so many threads gain over one: a loop in registers alone, then ``solve`` at three sizes."""
-    steps = 20_000_000
-    _spin(1)
+    """What so many threads gain over one: loops without our code, then ``solve`` at three sizes."""
+    loads: dict[str, Callable[[int], object]] = {}
+    for name, (loop, size, steps) in BARE_LOOPS.items():
+        memories = [np.ones(size, np.float32) for _ in range(num_threads)]
 
-    def spin(count: int) -> None:
-        with ThreadPoolExecutor(count) as pool:
-            list(pool.map(_spin, [steps // count] * count))
+        def looped(
+            count: int,
+            loop: Callable[[Vector, int], float] = loop,
+            memories: list[Vector] = memories,
+            steps: int = steps,
+        ) -> object:
+            with ThreadPoolExecutor(count) as pool:
+                return list(pool.map(loop, memories[:count], [steps // count] * count))
 
-    loads: dict[str, Callable[[int], object]] = {"spin loop in registers": spin}
+        loads[name] = looped
     for nodes, batch in THREAD_SIZES:
         problem = walk_tensors(nodes, batch, seed=seed)
 
@@ -83,8 +118,9 @@ def threads(rounds: int, *, num_threads: int = 2, seed: int = 0) -> FigureTable:
         f"{num_threads} threads against one",
         ("load", "1 thread, ms", f"{num_threads} threads, ms", "times faster", "best over best"),
         tuple(rows),
-        note=f"Wall time, medians over {rounds} interleaved rounds. The spin loop touches no memory: it shows what the "
-        "machine gives to a second thread at that time, other work on it included.",
+        note=f"Wall time, medians over {rounds} interleaved rounds. The loops show what the machine gives to a second "
+        "thread at that time, other work on it included: to steps that wait for one another, to steps that do not, to "
+        "vectors in the first cache, to vectors in memory.",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +20,8 @@ from a2m2.ot.kernel import SOLVED, Problems, Results, solve_at
 from a2m2.ot.lanes import WIDTH
 from a2m2.ot.plan import TransportPlan, TransportValues
 from a2m2.ot.refusals import check_form, refusal
+from a2m2.ot.threads import in_parts
 from a2m2.ot.workspace import Workspace, make_workspace
-
-ENTRIES_PER_THREAD = 40_000
-"""Cost entries a thread must get to be worth its start: about a third of a millisecond of solving."""
 
 KEPT_ENTRIES = 64 * 64
 """Largest number of costs of a problem whose scratch memory, of 80 kB then, a thread keeps for the next call."""
@@ -154,11 +151,6 @@ def _scratch(num_rows: int, num_columns: int, dtype: torch.dtype) -> _Scratch:
 
 
 def _solve(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_plan: bool) -> Results:
-    """Solve the batch in contiguous ranges, each in a thread of its own.
-
-    Plain threads over a kernel that releases the interpreter lock, and not Numba's parallel loops: Numba's
-    portable threading layer aborts the process when two Python threads enter it at once.
-    """
     check_form(cost, a, b, num_threads)
     cost, a, b = in_memory(cost), in_memory(a), in_memory(b)
     batch, num_rows, num_columns = cost.shape
@@ -174,23 +166,19 @@ def _solve(cost: Tensor, a: Tensor, b: Tensor, num_threads: int | None, *, with_
     addresses = cost.data_ptr(), a.data_ptr(), b.data_ptr()
     max_pivots = pivot_cap(num_rows, num_columns)
 
-    def solve_part(first: int, last: int) -> tuple[int, int]:
+    def solver() -> Callable[[int, int], tuple[int, int]]:
         scratch = _scratch(num_rows, num_columns, cost.dtype)
-        return _kernel()(
-            *addresses,
-            *(batch, num_rows, num_columns, first, last, max_pivots, scratch.table, scratch.spare),
-            *results,
-        )
 
-    num_ranges = min(batch, batch * num_rows * num_columns // ENTRIES_PER_THREAD)
-    if num_ranges > 1:
-        num_ranges = min(num_ranges, torch.get_num_threads() if num_threads is None else num_threads)
-    if num_ranges <= 1:
-        outcomes = [solve_part(0, batch)]
-    else:
-        edges = [batch * k // num_ranges for k in range(num_ranges + 1)]
-        with ThreadPoolExecutor(num_ranges) as pool:
-            outcomes = list(pool.map(solve_part, edges[:-1], edges[1:]))
+        def solve_part(first: int, last: int) -> tuple[int, int]:
+            return _kernel()(
+                *addresses,
+                *(batch, num_rows, num_columns, first, last, max_pivots, scratch.table, scratch.spare),
+                *results,
+            )
+
+        return solve_part
+
+    outcomes = in_parts(solver, batch, batch * num_rows * num_columns, num_threads)
     for status, problem in outcomes:
         if status != SOLVED:
             raise refusal(status, problem, Problems(host(cost).reshape(-1), host(a), host(b)), max_pivots)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,8 @@ from a2m2.ot.kernel import Problems
 from a2m2.ot.lanes import WIDTH
 from a2m2.ot.plan import TransportPlan
 from a2m2.ot.refusals import check_form
-from a2m2.ot.solver import ENTRIES_PER_THREAD, host, pivot_cap, solve
+from a2m2.ot.solver import host, pivot_cap, solve
+from a2m2.ot.threads import in_parts
 from a2m2.ot.workspace import make_workspace
 
 SMALLEST = 48
@@ -97,7 +97,7 @@ def solve_within(
         return _exact(solve(cost, a, b, num_threads=num_threads))
     problems = Problems(host(cost).reshape(-1), host(a), host(b))
     results = _empty(batch, rows, columns, problems.flat.dtype)
-    _run(problems, results, tolerance, torch.get_num_threads() if num_threads is None else num_threads)
+    _run(problems, results, tolerance, num_threads)
     rest = np.flatnonzero(~results.reached)
     if rest.size:
         _solve_exactly(rest, cost, a, b, num_threads, results)
@@ -165,25 +165,22 @@ def _empty(batch: int, rows: int, columns: int, dtype: np.dtype[np.floating]) ->
     )
 
 
-def _run(problems: Problems, results: Within, tolerance: float, num_threads: int) -> None:
-    """Try the batch in contiguous ranges, each in a thread of its own."""
+def _run(problems: Problems, results: Within, tolerance: float, num_threads: int | None) -> None:
     batch, rows = problems.a.shape
     columns = problems.b.shape[1]
-    num_ranges = max(1, min(num_threads, batch, problems.flat.size // ENTRIES_PER_THREAD))
 
-    def try_part(first: int, last: int) -> None:
+    def solver() -> Callable[[int, int], None]:
         work, room = make_workspace(rows, columns), make_room(rows, columns)
         # Whole lanes end with the problem, or there must be room behind it.
         room_behind = rows * columns + WIDTH if columns % WIDTH else 0
         spare = np.zeros(room_behind, problems.flat.dtype)
-        _kernel()(problems, first, last, pivot_cap(rows, columns), tolerance, work, room, spare, results)
 
-    edges = [batch * k // num_ranges for k in range(num_ranges + 1)]
-    if num_ranges == 1:
-        try_part(0, batch)
-    else:
-        with ThreadPoolExecutor(num_ranges) as pool:
-            list(pool.map(try_part, edges[:-1], edges[1:]))
+        def try_part(first: int, last: int) -> None:
+            _kernel()(problems, first, last, pivot_cap(rows, columns), tolerance, work, room, spare, results)
+
+        return try_part
+
+    in_parts(solver, batch, problems.flat.size, num_threads)
 
 
 def _solve_exactly(
