@@ -22,6 +22,7 @@ from a2m2.video import (
     write_clip,
 )
 from a2m2.video import container as container_module
+from a2m2.video import reader as reader_module
 from video_fixtures import encode, numbered_frames, numbers_in, remux
 
 NUM_FRAMES = 40
@@ -327,6 +328,26 @@ def test_what_is_needed_is_what_everything_gives(tmp_path: Path, suffix: str, nu
         assert numbers_in(needed.frames) == index
         assert torch.equal(needed.frames, read_frames(path, index).frames)
         assert torch.equal(needed.pts_seconds, read_frames(path, index).pts_seconds)
+
+
+@pytest.mark.parametrize("most", [1, 3 * 64 * 64, 10**9])
+def test_frames_do_not_depend_on_how_many_wait_for_their_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, FRAMES)
+    converted: list[int] = []
+    convert = reader_module._converted
+
+    def counted(path, converter, waiting, *rest):  # type: ignore[no-untyped-def]
+        converted.append(len(waiting))
+        return convert(path, converter, waiting, *rest)
+
+    monkeypatch.setattr(reader_module, "_MOST_WAITING_PIXELS", most)
+    monkeypatch.setattr(reader_module, "_converted", counted)
+    wanted = [7, 2, 2, 19, 0, 11, 30, 7]
+    assert numbers_in(read_frames(path, wanted).frames) == wanted
+    assert converted == {1: [1] * 6 + [0], 3 * 64 * 64: [3, 3, 0], 10**9: [6]}[most]
 
 
 def test_groups_without_wanted_frames_are_not_decoded(

@@ -46,7 +46,7 @@ class _Scan:
         self.hidden: set[int] = set()
         self.alone: list[int] = []
         self.num_untimed = 0
-        self._durations: dict[int, int] = {}
+        self._last: tuple[int, int] | None = None
         self._kept: list[av.Packet] = []
         self._num_bytes = 0
 
@@ -64,11 +64,12 @@ class _Scan:
             if is_alone:
                 self.alone.append(len(self.ticks))
             self.ticks.append(tick)
-            self._durations[tick] = packet.duration or 0
+            if self._last is None or tick >= self._last[0]:
+                self._last = tick, packet.duration or 0
 
     def result(self) -> tuple[list[int], int, list[av.Packet] | None]:
         """Times of packets to be shown, how long the last of them stays, and the packets if they are few."""
-        last_ticks = self._durations[max(self.ticks)] if self.ticks else 0
+        last_ticks = self._last[1] if self._last else 0
         return sorted(self.ticks), last_ticks, self._kept if self._num_bytes <= _MAX_KEPT_BYTES else None
 
 
