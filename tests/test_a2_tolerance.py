@@ -18,7 +18,7 @@ LABELS = torch.tensor([0, 1, 1])
 TOLERANCE = 0.01
 
 
-def _long_clips(count: int, *, seed: int, nodes: int = 60) -> Descriptors:
+def _long_clips(count: int, *, seed: int, nodes: int = 90) -> Descriptors:
     """Random walks over so many candidates that the transport does not turn to the exact solver at once."""
     values = torch.randn(count, nodes, 24, generator=torch.Generator().manual_seed(seed)).cumsum(1)
     windows = torch.stack([torch.arange(nodes), torch.arange(1, nodes + 1)], dim=1)
@@ -53,7 +53,7 @@ def test_scores_lie_below_the_exact_ones_by_no_more_than_the_tolerance(
 
 
 def test_tolerance_zero_and_short_clips_give_the_bits_of_the_exact_matcher() -> None:
-    for nodes, tolerance in ((60, 0.0), (20, TOLERANCE)):
+    for nodes, tolerance in ((90, 0.0), (20, TOLERANCE)):
         support, query = _long_clips(3, seed=1, nodes=nodes), _long_clips(2, seed=2, nodes=nodes)
         exact = A2Matcher()(support, LABELS, query, num_classes=2).logits
         assert torch.equal(

@@ -29,9 +29,6 @@ WORTH_IT = 0.6
 COARSE_SHARE = 0.4
 """Share of the tolerated gap at which the grouped problem counts as solved (our choice, likewise)."""
 
-FEWEST = 48
-"""Assignments of fewer nodes are left to the exact solver (our choice)."""
-
 FIRST_STEP = np.float32(1 / 16)
 """The first step of an auction, of scaled costs (1/10 to 1/64 were tried: much alike)."""
 
@@ -275,7 +272,7 @@ def solve_range_within(
         used_rows, _ = weigh(a, work.row_index, work.rest)
         base = padded(used_rows)
         used_columns, _ = weigh(b, work.column_index, work.rest[base:])
-        if used_rows == used_columns >= FEWEST and alike(work, used_rows, base):
+        if used_rows == used_columns > 1 and alike(work, used_rows, base):
             balance = mass / other_mass
             assign(problems, problem, flat, origin, scale, balance, mass, tolerance, work, room, results)
             continue
