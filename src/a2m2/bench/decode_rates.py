@@ -3,8 +3,8 @@
 The bare loop opens a file, decodes on one thread up to the last frame needed, converts those needed with one scaler and
 stacks them; it counts nothing, checks nothing and knows the places of the frames beforehand. The seeking loop
 jumps to the key frame before each frame needed and decodes from there; it has to be told the frame rate. All ways take
-turns in every round, every other round in the opposite order, and a rate is the median over rounds of the bare loop's
-time over the way's own in that round.
+turns in every round, every other round in the opposite order, and a rate is the median of the bare loop's time over the
+way's own: of each clip and round on one thread, of each round on several.
 """
 
 from __future__ import annotations
@@ -177,7 +177,10 @@ def median_interval(values: Sequence[float], *, coverage: float = 0.95) -> tuple
 def measure(
     paths: Sequence[Path], kind: Kind, *, num_threads: int, num_rounds: int
 ) -> list[tuple[Cell, ...]]:
-    """Rows of the table for clips of one kind."""
+    """Rows of the table for clips of one kind.
+
+    On one thread the ways take turns clip by clip, so that a machine that is busy now and idle then treats them alike.
+    """
     index = read_clip(paths[0], num_frames=NUM_FRAMES).frame_index.tolist()
     ways: dict[str, Way] = {
         "bare loop": _by_loop(bare_loop, index, num_threads),
@@ -188,17 +191,20 @@ def measure(
         ways["bare loop that seeks"] = _by_loop(seeking_loop, index, num_threads)
     _check_same(paths[0], index)
     in_order = list(ways.values())
-    rounds = [
-        _time(in_order, paths) if number % 2 == 0 else _time(in_order[::-1], paths)[::-1]
+    parts = [[path] for path in paths] if num_threads == 1 else [paths]
+    times = [
+        _time(in_order, part) if number % 2 == 0 else _time(in_order[::-1], part)[::-1]
         for number in range(num_rounds)
+        for part in parts
     ]
     rows: list[tuple[Cell, ...]] = []
     for place, name in enumerate(ways):
-        wall, cpu = (median(taken[place][clock] for taken in rounds) for clock in (0, 1))
-        by_wall, by_cpu = ([taken[0][clock] / taken[place][clock] for taken in rounds] for clock in (0, 1))
+        wall, cpu = (median(taken[place][clock] for taken in times) for clock in (0, 1))
+        by_wall, by_cpu = ([taken[0][clock] / taken[place][clock] for taken in times] for clock in (0, 1))
         low, high = median_interval(by_cpu)
         ratios = median(by_cpu), f"{low:.3f} to {high:.3f}", median(by_wall)
-        rows.append((kind.name, num_threads, name, len(paths) / wall, cpu / len(paths) * 1e3, *ratios))
+        num_clips = len(parts[0])
+        rows.append((kind.name, num_threads, name, num_clips / wall, cpu / num_clips * 1e3, *ratios))
     return rows
 
 
@@ -227,7 +233,8 @@ def rate_table(*, num_rounds: int, kinds: Sequence[Kind] = (*SHORT, LONG), comma
                 rows += measure(paths, kind, num_threads=num_threads, num_rounds=num_rounds)
     note = (
         f"N = {num_rounds} rounds over {', '.join(str(kind.num_clips) for kind in kinds)} clips of each kind, "
-        f"{WIDTH}x{HEIGHT}, H.264 at {', '.join(sizes)} Mbit/s, {NUM_FRAMES} frames a clip; medians. "
+        f"{WIDTH}x{HEIGHT}, H.264 at {', '.join(sizes)} Mbit/s, {NUM_FRAMES} frames a clip; medians, "
+        "of every clip and round on one thread, of every round on two. "
         "The bare loop decodes up to the last frame needed, checks nothing and counts nothing."
     )
     title = f"Reading {NUM_FRAMES} frames of a clip"
