@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,7 +12,7 @@ from a2m2.bench.fuzzing.place import Place
 
 
 def doomed(connection: Connection, place: Place, work: Path, findings: Path) -> None:
-    """A worker that dies over input 3 and does not come back from input 5."""
+    """A worker that dies over input 3, does not come back from input 5 and is ended from outside over input 10."""
     (work / "files").mkdir()
     (work / "files" / "a.txt").write_text("damaged")
     connection.send(None)
@@ -25,6 +26,8 @@ def doomed(connection: Connection, place: Place, work: Path, findings: Path) -> 
                 os._exit(7)
             if index == 5:
                 time.sleep(60)
+            if index == 10:
+                os.kill(os.getpid(), signal.SIGTERM)
             place.rest()
             place.count("accepted")
         connection.send(place.counted())

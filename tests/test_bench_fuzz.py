@@ -89,8 +89,17 @@ def test_memory_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_time_is_watched(tmp_path: Path) -> None:
-    idle = Reader("idle", lambda _: None, (), lambda data, _: data, lambda *_: time.sleep(0.2), seconds=0.3)
-    assert judge(idle, tmp_path, "a.txt")[0] == "slow"
+    def busy(folder: Path, file: str) -> None:
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+
+    reader = Reader("busy", lambda _: None, (), lambda data, _: data, busy, seconds=0.3)
+    outcome, text = judge(reader, tmp_path, "a.txt")
+    assert (outcome, text) == ("slow", "0.2 s; ")
+    # Waiting for a turn on a crowded machine is no fault of the reader.
+    waits = Reader("waits", lambda _: None, (), lambda data, _: data, lambda *_: time.sleep(0.3), seconds=0.3)
+    assert judge(waits, tmp_path, "a.txt") == ("accepted", "")
 
 
 def test_every_input_is_shared_out_once(tmp_path: Path) -> None:
@@ -118,6 +127,10 @@ def test_a_worker_that_dies_or_hangs_is_a_finding_and_the_rest_is_read(tmp_path:
         assert rest == Chunk("lists", 0, 6, 8)
         one.ask(rest)
         assert one.answer()[1] is None
+        # Ended by someone else: the input is read again.
+        one.ask(Chunk("lists", 0, 9, 11))
+        count, rest = one.answer()
+        assert (count.inputs, count.findings, rest) == (1, 0, Chunk("lists", 0, 10, 11))
     finally:
         one.close()
     kept = [json.loads(note.read_text()) for note in sorted(findings.glob("*/finding.json"))]

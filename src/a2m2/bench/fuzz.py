@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -80,6 +81,8 @@ class Worker:
             return self.connection.recv(), None
         except (EOFError, ConnectionError):
             self._process.join()
+            if self._process.exitcode == -signal.SIGTERM:
+                return self._restarted()
             return self._buried("crash", f"exit code {self._process.exitcode}")
 
     def stopped(self) -> tuple[Count, Chunk | None]:
@@ -95,10 +98,20 @@ class Worker:
         keep(Finding(chunk.reader, chunk.seed, index, file, kind, text), Path(folder), self.findings)  # type: ignore[arg-type]
         count.inputs += 1
         count.findings += 1
-        shutil.rmtree(self.work, ignore_errors=True)
-        self._start()
+        self._renew()
         rest = Chunk(chunk.reader, chunk.seed, index + 1, chunk.end)
         return count, rest if rest.first < rest.end else None
+
+    def _restarted(self) -> tuple[Count, Chunk | None]:
+        """As :meth:`answer`, for a process that someone else has ended: no input does that."""
+        chunk, count = self.chunk, self.place.counted()
+        assert chunk is not None
+        self._renew()
+        return count, Chunk(chunk.reader, chunk.seed, chunk.first + count.inputs, chunk.end)
+
+    def _renew(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._start()
 
     def close(self) -> None:
         """End the process."""

@@ -46,7 +46,7 @@ class Reader:
         damage: makes an input of a good file.
         read: reads the files in a folder; the damaged one is named.
         share: how many inputs it gets, relative to the others.
-        seconds: longest time for one input.
+        seconds: longest CPU time for one input; on the clock, beside other work, it may take ten times as long.
     """
 
     name: str
