@@ -145,6 +145,8 @@ def _catalogue(header: _Header, tensors: Mapping[str, torch.Tensor]) -> Catalogu
     for file in (*header.first_pass, *(file for file, _ in header.shards)):
         if file in ("", ".", "..") or "/" in file or "\0" in file:
             raise ValueError(f"{shorten(repr(file))} is no name of a file")
+    if header.first_pass and (len(header.first_pass) != 3 or not len(rows)):
+        raise ValueError(f"a first pass of {len(header.first_pass):,} files over {len(rows):,} contents")
     counts = [count for _, count in header.shards]
     total = sum(counts)
     if min(counts, default=0) < 0 or total > MAX_INTEGER:

@@ -19,13 +19,14 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from a2m2.errors import ConfigError, RecordError
+from a2m2.errors import ConfigError, RecordError, WeightsError
 from a2m2.eval.threads import map_in_threads
 from a2m2.library.checked_files import check_whole, checked_file, write_checked
 from a2m2.library.contents import Contents
 from a2m2.library.sketch import Sketcher, Sketches, fit_sketcher
+from a2m2.reading import why
 from a2m2.structures import Descriptors
-from a2m2.weights import pack_tensors, read_tensors
+from a2m2.weights import check_finite, pack_tensors, read_tensors
 
 SMALLEST = 1000
 """Contents up to which a collection is searched whole, without a first pass."""
@@ -48,6 +49,7 @@ class FirstPass:
         summaries: ``(content, entry)``.
         records: ``(content,)`` all else of a sketch, with a checksum of its own: few of them are read in a search.
         path: of the records, for errors.
+        directions: path of what made the sketches, for errors.
     """
 
     sketcher: Sketcher
@@ -55,6 +57,7 @@ class FirstPass:
     summaries: NDArray[np.int8]
     records: NDArray[np.void]
     path: Path
+    directions: Path
 
     def nearest(
         self, examples: Descriptors, count: int, *, order_prior: float
@@ -67,8 +70,13 @@ class FirstPass:
             order_prior: λ of the transport that comes after.
 
         Raises:
-            RecordError: a sketch is damaged.
+            RecordError: a sketch is damaged, or they are of other descriptors than the examples.
         """
+        expected, given = len(self.sketcher.directions), examples.values.shape[-1]
+        if expected != given:
+            raise RecordError(
+                f"{self.directions} is of descriptors of {expected:,} numbers, not of {given:,}; {_CURE}"
+            )
         asked = min(max(_RELAXED, 4 * count), len(self.rows))
         summary = self.sketcher.summary(examples)
         near = _library().search(self.summaries, summary, asked, "cos", exact=True, threads=1)
@@ -149,19 +157,31 @@ def open_first_pass(folder: Path, names: tuple[str, ...], rows: Int[np.ndarray, 
     directions, summaries, sketches = (folder / name for name in names)
     check_whole(directions, cure=_CURE)
     check_whole(summaries, cure=_CURE)
-    metadata, tensors = read_tensors(directions)
-    sketcher = Sketcher(tensors["directions"].clone(), tensors["mixture"].clone())
-    layout = _layout(int(metadata["nodes"]), sketcher.directions.shape[1])
-    if not sketches.is_file() or sketches.stat().st_size != len(rows) * layout.itemsize:
-        raise RecordError(f"{sketches} is damaged: it is missing or of another size; {_CURE}")
+    sketcher, layout = _read_sketcher(directions)
     entries = sketcher.mixture.shape[1]
+    for path, num_bytes in ((summaries, entries), (sketches, layout.itemsize)):
+        if not path.is_file() or path.stat().st_size != len(rows) * num_bytes:
+            raise RecordError(f"{path} is missing or of another size than {directions.name} tells; {_CURE}")
     return FirstPass(
         sketcher,
         rows,
         np.memmap(summaries, dtype=np.int8, mode="r", shape=(len(rows), entries)),
         np.memmap(sketches, dtype=layout, mode="r", shape=(len(rows),)),
         sketches,
+        directions,
     )
+
+
+def _read_sketcher(path: Path) -> tuple[Sketcher, np.dtype[np.void]]:
+    try:
+        metadata, tensors = read_tensors(path, cure=_CURE)
+        check_finite(tensors)
+        sketcher = Sketcher(tensors["directions"].clone(), tensors["mixture"].clone())
+        return sketcher, _layout(int(metadata["nodes"]), sketcher.directions.shape[1])
+    except WeightsError as error:
+        raise RecordError(str(error)) from None
+    except (KeyError, ValueError) as error:
+        raise RecordError(f"{path} cannot be used ({why(error)}); {_CURE}") from None
 
 
 def require_library() -> None:

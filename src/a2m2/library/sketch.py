@@ -67,6 +67,19 @@ class Sketcher:
     directions: Float[Tensor, "dim direction"]
     mixture: Float[Tensor, "part entry"]
 
+    def __post_init__(self) -> None:
+        """Refuse tensors that no sketcher has.
+
+        Raises:
+            ValueError: other types or shapes.
+        """
+        for tensor in (self.directions, self.mixture):
+            if tensor.dtype != torch.float32 or tensor.ndim != 2 or not tensor.numel():
+                raise ValueError(f"a tensor of {tensor.dtype} and shape {tuple(tensor.shape)}")
+        parts = (_POINTS + 1) * self.directions.shape[1]
+        if len(self.mixture) != parts:
+            raise ValueError(f"a mixture of {len(self.mixture):,} parts, expected {parts:,}")
+
     def sketch(self, descriptors: Descriptors) -> Sketches:
         """Sketches of clips."""
         units = unit_candidates(descriptors) @ self.directions

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from a2m2.errors import ConfigError, WeightsError
 from a2m2.matching.units import centred_units
 from a2m2.moments import Scale, candidate_windows
 from a2m2.nn import Encoder
 from a2m2.structures import Descriptors
 from a2m2.train_settings import TrainSettings
+from a2m2.weights import check_finite, read_tensors
 
 
 def build_classifier(
@@ -28,6 +31,26 @@ def build_classifier(
         feature_scale=settings.pretrain.feature_scale,
         dropout=settings.pretrain.dropout,
     )
+
+
+def load_classifier(classifier: BaseClassifier, path: Path) -> None:
+    """Give a classifier the weights of an earlier one; those of sub-actions are left where it learns none.
+
+    Raises:
+        WeightsError: the file cannot be read, or its weights are not finite.
+        ConfigError: they are those of other classes or descriptors.
+    """
+    _, tensors = read_tensors(path)
+    if classifier.sub_actions is None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("sub_actions.")}
+    kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in classifier.state_dict().items()}
+    if kinds != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
+        raise ConfigError(f"{path} is the classifier of other classes or descriptors; remove it")
+    try:
+        check_finite(tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path} cannot be used ({error}); remove it, or train again") from None
+    classifier.load_state_dict(tensors)
 
 
 class BaseClassifier(nn.Module):

@@ -11,13 +11,13 @@ import torch
 from a2m2.config import values_digest
 from a2m2.data import Dataset, DigestCache, EpisodeSampler, VideoRecord, default_cache, load_dataset
 from a2m2.data.store import FeatureStore
-from a2m2.errors import ConfigError, DataError
+from a2m2.errors import DataError
 from a2m2.methods import find_method
 from a2m2.model import FewShotModel
 from a2m2.networks import build_network
 from a2m2.settings import TaskSettings
 from a2m2.train.batches import BaseClasses, Batches, ClipBatches, EpisodeBatches
-from a2m2.train.classifier import BaseClassifier, build_classifier
+from a2m2.train.classifier import BaseClassifier, build_classifier, load_classifier
 from a2m2.train.clips import ClipSource, Progress
 from a2m2.train.draws import seed_of
 from a2m2.train.folder import HEAD
@@ -27,7 +27,7 @@ from a2m2.train.sub_actions import SubActions
 from a2m2.train_records import TrainRecord
 from a2m2.train_settings import Stage, TrainSettings
 from a2m2.versions import versions
-from a2m2.weights import fill, network_digest, network_file, read_network, read_tensors, without_cohort
+from a2m2.weights import fill, network_digest, network_file, read_network, without_cohort
 
 STAGE_NAMES = {"pretrain": "pre-training", "meta": "meta-training"}
 
@@ -249,15 +249,5 @@ def _head(
             num_sub_actions=0 if sub_actions is None else len(sub_actions.names),
         )
     if start is not None and (Path(start) / HEAD).is_file():
-        _, tensors = read_tensors(Path(start) / HEAD)
-        if sub_actions is None:
-            tensors = {
-                name: tensor for name, tensor in tensors.items() if not name.startswith("sub_actions.")
-            }
-        shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
-        if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
-            raise ConfigError(
-                f"{Path(start) / HEAD} is the classifier of other classes or descriptors; remove it"
-            )
-        head.load_state_dict(tensors)
+        load_classifier(head, Path(start) / HEAD)
     return head

@@ -7,6 +7,7 @@ import json
 import random
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -103,6 +104,26 @@ def unsealed(
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     """A file without a checksum needs none."""
     return metadata, tensors
+
+
+def damage_records(num_records: int) -> Mutator:
+    """Safetensors, or records of one size end to end: mostly as many as before, with their CRC-32 at the end."""
+    opened = damage_safetensors(unsealed)
+
+    def mutate(data: bytes, dice: random.Random) -> bytes:
+        if data[8:9] == b"{":
+            return opened(data, dice)
+        damaged = damage(data, dice)
+        if dice.random() < 0.3:
+            return damaged
+        damaged = damaged[: len(data)].ljust(len(data), b"\0")
+        if dice.random() < 0.3:
+            return damaged
+        size = len(data) // num_records
+        bodies = [damaged[start : start + size - 4] for start in range(0, len(data), size)]
+        return b"".join(body + struct.pack("<I", zlib.crc32(body)) for body in bodies)
+
+    return mutate
 
 
 def damage_checkpoint(data: bytes, dice: random.Random) -> bytes:

@@ -12,23 +12,35 @@ from torch import Tensor, nn
 
 from a2m2.bench.fake_benchmark import moving_square
 from a2m2.data.store import FeatureStore
+from a2m2.eval.describe import scales_of
 from a2m2.library.catalogue import make_catalogue, write_catalogue
+from a2m2.library.contents import Contents
 from a2m2.library.eyes import write_eyes
+from a2m2.library.first_pass import write_first_pass
 from a2m2.library.shards import rows_of, write_shard
+from a2m2.methods import descriptor_length
+from a2m2.moments import candidate_windows
 from a2m2.networks import build_network
 from a2m2.recognize import Recognizer
 from a2m2.recognize.file import load_enrolled
 from a2m2.settings import BackboneSettings, M2Settings, VideoSettings
+from a2m2.structures import Descriptors
+from a2m2.train.classifier import BaseClassifier
+from a2m2.train.folder import HEAD
 from a2m2.train.keeper import SafeCheckpointIO
 from a2m2.train_settings import NetworkSettings
 from a2m2.video import write_clip
-from a2m2.weights import save_network, seal
+from a2m2.weights import save_network, seal, write_tensors
 
 SETTINGS = NetworkSettings(
     video=VideoSettings(num_frames=4, resize=32, crop=32),
     backbone=BackboneSettings(source="small-cnn"),
     m2=M2Settings(stages=("last",), reduction="conv", components=4, hidden=6, scales=((1, 1), (2, 2))),
 )
+_SCALES, _DIM = scales_of(SETTINGS.m2), descriptor_length(SETTINGS.m2)
+NUM_CONTENTS = 4
+FIRST_PASS = {"directions": ".safetensors", "summaries": ".bin", "sketches": ".bin"}
+"""Beginnings and ends of the names of a first pass's files."""
 FEATURE = ("maps", "key", "ab" * 16)
 """Kind, key and digest of the one feature in a store."""
 
@@ -58,16 +70,50 @@ def _frames(label: str, seed: int) -> np.ndarray:
     return moving_square(label, f"{seed}")
 
 
-def library(folder: Path) -> None:
-    """A library's three kinds of files: what it sees with, a catalogue and a shard."""
+def _index(folder: Path) -> tuple[Contents, Path]:
+    """An index of four contents, and its shard."""
     recognizers(folder)
     enrolled = load_enrolled(folder / "trained.a2m2")
     write_eyes(folder, enrolled.encoder)
     digests = [support.digest for support in enrolled.supports]
     shard = write_shard(folder, 0, digests, [rows_of(enrolled.descriptors)])
     contents = {f"clips/{place}.mp4": digest for place, digest in enumerate(digests)}
-    write_catalogue(folder, make_catalogue(contents, [(shard.name, digests)]))
+    catalogue = make_catalogue(contents, [(shard.name, digests)])
+    write_catalogue(folder, catalogue)
+    return Contents(folder, enrolled.encoder, catalogue), shard
+
+
+def library(folder: Path) -> None:
+    """A library's three kinds of files: what it sees with, a catalogue and a shard."""
+    _, shard = _index(folder)
     shard.rename(folder / "shard.safetensors")
+
+
+def first_pass(folder: Path) -> None:
+    """The three files of a first pass, without the checksums in their names."""
+    contents, _ = _index(folder)
+    names = write_first_pass(contents, num_threads=1, progress=lambda what, done, total: None)
+    for name, stem in zip(names, FIRST_PASS, strict=True):
+        (folder / name).rename(folder / stem)
+
+
+def descriptors(number: int) -> Descriptors:
+    """Of clips that nobody has seen, by the network of the others."""
+    windows, scale = candidate_windows(SETTINGS.video.num_frames, _SCALES)
+    dice = torch.Generator().manual_seed(0)
+    values = torch.randn(number, len(windows), _DIM, generator=dice)
+    spans = (windows / 4).expand(number, -1, -1)
+    return Descriptors(values, spans, windows, scale, torch.rand(number, 4, generator=dice))
+
+
+def classifier() -> BaseClassifier:
+    """A classifier of three classes and two sub-actions."""
+    return BaseClassifier(dim=_DIM, num_frames=4, scales=_SCALES, num_classes=3, num_sub_actions=2)
+
+
+def head(folder: Path) -> None:
+    """The file of a classifier of base classes."""
+    write_tensors(folder / HEAD, classifier().state_dict())
 
 
 def features(folder: Path) -> None:

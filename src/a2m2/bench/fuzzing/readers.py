@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from a2m2.bench.fuzzing import models, samples
-from a2m2.bench.fuzzing.containers import damage_checkpoint, damage_safetensors, damage_video, unsealed
+from a2m2.bench.fuzzing.containers import (
+    damage_checkpoint,
+    damage_records,
+    damage_safetensors,
+    damage_video,
+    unsealed,
+)
 from a2m2.bench.fuzzing.documents import damage_json, damage_json_lines, damage_table, damage_yaml
 from a2m2.bench.fuzzing.raw import Mutator
 from a2m2.config import load
@@ -18,7 +27,9 @@ from a2m2.data.lists import read_lists
 from a2m2.data.store import FeatureStore
 from a2m2.eval.stats import compare_runs, read_summary, verified_accuracies
 from a2m2.library.catalogue import read_catalogue
+from a2m2.library.checked_files import write_checked
 from a2m2.library.eyes import read_eyes
+from a2m2.library.first_pass import open_first_pass
 from a2m2.library.shards import map_shard
 from a2m2.recognition_records import read_recognition
 from a2m2.recognize.file import load_enrolled
@@ -27,7 +38,8 @@ from a2m2.settings import EvaluateSettings
 from a2m2.studies.grid import read_cells
 from a2m2.study_records import read_study
 from a2m2.synth import SynthConfig
-from a2m2.train.folder import TrainingFolder
+from a2m2.train.classifier import load_classifier
+from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.keeper import SafeCheckpointIO
 from a2m2.train_records import read_metrics, read_training
 from a2m2.train_settings import TrainSettings
@@ -189,6 +201,20 @@ def _catalogue(folder: Path, file: str) -> None:
         catalogue.names_of(row)
 
 
+def _first_pass(folder: Path, file: str) -> None:
+    # Sealed anew: what the checksums in the names alone would notice needs no reader.
+    sealed = folder / "sealed"
+    try:
+        names = [
+            write_checked(sealed, stem, suffix, (folder / stem).read_bytes()).name
+            for stem, suffix in models.FIRST_PASS.items()
+        ]
+        first_pass = open_first_pass(sealed, tuple(names), np.arange(models.NUM_CONTENTS))
+        first_pass.nearest(models.descriptors(2), 3, order_prior=0.1)
+    finally:
+        shutil.rmtree(sealed, ignore_errors=True)
+
+
 def _shard(folder: Path, file: str) -> None:
     shard = map_shard(folder / file)
     if len(shard):
@@ -241,6 +267,22 @@ TENSORS: tuple[Reader, ...] = (
         share=0.5,
     ),
     Reader("shard", models.library, ("shard.safetensors",), damage_safetensors(unsealed), _shard, share=0.5),
+    Reader(
+        "first pass",
+        models.first_pass,
+        tuple(models.FIRST_PASS),
+        damage_records(models.NUM_CONTENTS),
+        _first_pass,
+        share=0.5,
+    ),
+    Reader(
+        "classifier",
+        models.head,
+        (HEAD,),
+        damage_safetensors(unsealed),
+        lambda folder, file: load_classifier(models.classifier(), folder / file),
+        share=0.5,
+    ),
     Reader(
         "feature",
         models.features,
