@@ -70,7 +70,8 @@ def test_incomplete_folders_are_told_what_they_lack(copy: Path) -> None:
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (copy / "model.safetensors.index.json").write_text(json.dumps(index))
     assert refusal(copy) == (
-        f"{copy} lacks model-00001-of-00002.safetensors, one of its weight files; download it again"
+        f"{copy} lacks model-00001-of-00002.safetensors, one of the weight files that model.safetensors.index.json "
+        "names; download it again"
     )
     (copy / "model.safetensors.index.json").write_text("[]")
     assert "cannot be read as an index of weight files" in refusal(copy)
@@ -85,16 +86,56 @@ def test_incomplete_folders_are_told_what_they_lack(copy: Path) -> None:
 def test_damaged_files_are_named(copy: Path) -> None:
     content = (copy / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(content[: len(content) // 2])
-    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+    assert refusal(copy).startswith(f"{copy / 'model.safetensors'} cannot be read as weights (")
     (copy / "model.safetensors").write_bytes(content)
     (copy / "preprocessor_config.json").write_text('{"image_mean": [0.5], "image_std": [0.5]}')
     assert refusal(copy) == (
         f"{copy / 'preprocessor_config.json'} cannot be read; expected image_mean and image_std of 3 numbers"
     )
     (copy / "config.json").write_text("{")
-    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+    assert refusal(copy).startswith(f"{copy / 'config.json'} cannot be used (")
     (copy / "config.json").write_text('{"model_type": "no-such-model"}')
     assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+
+
+def test_configurations_that_ask_for_more_than_is_there_are_refused(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    for change, reason in (
+        ({"depths": [1, 1, 9000, 1]}, "a backbone of 9,003 layers, but "),
+        ({"embedding_size": 10**9}, "a backbone of embedding_size 1e+09, more than 1,048,576"),
+    ):
+        (copy / "config.json").write_text(json.dumps(config | change))
+        assert refusal(copy).startswith(f"{copy / 'config.json'} cannot be used ({reason}")
+    (copy / "config.json").write_text(json.dumps(config | {"hidden_act": "os:system", "depths": "four"}))
+    assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
+
+
+def test_code_beside_the_weights_is_refused_without_asking(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(prompt: str = "") -> str:
+        raise AssertionError(prompt)
+
+    monkeypatch.setattr("builtins.input", ask)
+    content = {"model_type": "ours", "auto_map": {"AutoConfig": "ours.Config", "AutoModel": "ours.Model"}}
+    (copy / "config.json").write_text(json.dumps(content))
+    (copy / "ours.py").write_text("raise SystemExit")
+    message = refusal(copy)
+    assert message.startswith(f"cannot load the backbone in {copy}: ")
+    assert "trust_remote_code=True" not in message
+
+
+def test_an_index_that_names_files_elsewhere_is_refused(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    for name in ("../x.safetensors", "a\0", 3, "x" * 300, "\ud800"):
+        (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+        assert "model.safetensors.index.json cannot be read as an index of weight files" in refusal(copy)
+
+
+def test_a_normalisation_of_no_numbers_is_refused(copy: Path) -> None:
+    for content in ({"rescale_factor": "x"}, {"rescale_factor": [1]}, {"image_mean": [1e308 * 10, 0, 0]}):
+        (copy / "preprocessor_config.json").write_text(json.dumps(content))
+        assert "preprocessor_config.json cannot be read" in refusal(copy)
 
 
 def test_weights_of_another_configuration_are_refused(copy: Path) -> None:
@@ -103,8 +144,8 @@ def test_weights_of_another_configuration_are_refused(copy: Path) -> None:
     del weights[first]
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     assert refusal(copy) == (
-        f"the weights in {copy} do not fit its config.json: 1 tensors are missing, such as {first}; "
-        "take both files from one source"
+        f"{copy / 'model.safetensors'} does not fit the config.json beside it: 1 tensors are missing, such as "
+        f"{first}; take both files from one source"
     )
     weights[first] = torch.zeros(3, 5, 7)
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})

@@ -7,6 +7,8 @@ them can run code. ``transformers`` is imported when first needed, because that 
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from a2m2.errors import WeightsError
-from a2m2.reading import parse_json, read_text
+from a2m2.nn.config_claims import check_config
+from a2m2.reading import mapping_of, parse_json, read_text, shorten, why
 
+CONFIG = "config.json"
 CHOICES = (
     "a folder with config.json and model.safetensors, a hub name such as microsoft/resnet-50, "
     "random:resnet50, small-cnn, or motion-filters"
@@ -157,12 +161,13 @@ def _download(source: str) -> Path:
 
 
 def _local_model(folder: Path) -> LoadedModel:
-    _check_folder(folder)
+    weights = _check_folder(folder)
+    _check_config(folder / CONFIG, weights)
     try:
         with _quiet_transformers():
             from transformers import AutoConfig, AutoModel
 
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             # Of an image-text model only the vision tower is built and read.
             config = getattr(config, "vision_config", config)
             model, report = AutoModel.from_pretrained(
@@ -171,27 +176,34 @@ def _local_model(folder: Path) -> LoadedModel:
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
+                trust_remote_code=False,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"cannot load the backbone in {folder}: {_first_line(error)}") from None
-    _settle_missing(model, sorted(report["missing_keys"]), folder)
+    except Exception as error:  # the models raise anything for a configuration that they cannot take
+        raise WeightsError(
+            f"cannot load the backbone in {folder}: {shorten(_first_line(error))}; {CONFIG} and {weights.name} must "
+            "be of one model that this version of transformers knows"
+        ) from None
+    _settle_missing(model, sorted(report["missing_keys"]), weights)
     return LoadedModel(model.eval(), _normalisation(folder))
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path) -> Path:
+    """The file of the weights, or of their index."""
     if not folder.is_dir():
         raise WeightsError(f"expected a backbone folder, got the file {folder}; give the folder it lies in")
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise WeightsError(f"{folder} holds no config.json; expected a folder in the format of transformers")
     if (folder / "model.safetensors").is_file():
-        return
+        return folder / "model.safetensors"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         absent = sorted(name for name in _shards(index) if not (folder / name).is_file())
         if absent:
-            raise WeightsError(f"{folder} lacks {absent[0]}, one of its weight files; download it again")
-        return
+            raise WeightsError(
+                f"{folder} lacks {absent[0]}, one of the weight files that {index.name} names; download it again"
+            )
+        return index
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"})
     if pickles:
         raise WeightsError(
@@ -201,21 +213,59 @@ def _check_folder(folder: Path) -> None:
     raise WeightsError(f"{folder} holds no weights; expected model.safetensors beside config.json")
 
 
+def _is_name(name: Any) -> bool:
+    """Whether it can be the name of a file."""
+    return (
+        isinstance(name, str)
+        and Path(name).name == name
+        and "\0" not in name
+        and len(os.fsencode(name)) < 256
+    )
+
+
 def _shards(index: Path) -> set[str]:
     try:
         content = parse_json(read_text(index, error=WeightsError, cure="download it again"))
-        return set(content["weight_map"].values())
+        names = set(content["weight_map"].values())
+        if not names or not all(map(_is_name, names)):
+            raise ValueError("a file elsewhere")
+        return names
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WeightsError(f"{index} cannot be read as an index of weight files; download it again") from None
 
 
-def _settle_missing(model: nn.Module, missing: list[str], folder: Path) -> None:
+def _check_config(path: Path, weights: Path) -> None:
+    """Refuse a configuration that cannot be read, or claims more than the weights can hold."""
+    files = (
+        [weights]
+        if weights.suffix == ".safetensors"
+        else [weights.parent / name for name in _shards(weights)]
+    )
+    num_tensors = sum(_num_tensors(file) for file in files)
+    try:
+        config = mapping_of(parse_json(read_text(path, error=WeightsError, cure="download it again")))
+        check_config(config, num_tensors)
+        if isinstance(vision := config.get("vision_config"), dict):
+            check_config(vision, num_tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path} cannot be used ({why(error)}); download it again") from None
+
+
+def _num_tensors(path: Path) -> int:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return len(file.keys())
+    except (OSError, SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as weights ({why(error)}); download it again") from None
+
+
+def _settle_missing(model: nn.Module, missing: list[str], weights: Path) -> None:
     """Refuse weights with holes; parts that feature maps never pass through become zero, not random."""
     holes = [name for name in missing if not _UNUSED_PARTS.search(name)]
     if holes:
         raise WeightsError(
-            f"the weights in {folder} do not fit its config.json: {len(holes)} tensors are missing, "
-            f"such as {holes[0]}; take both files from one source"
+            f"{weights} does not fit the {CONFIG} beside it: {len(holes)} tensors are missing, "
+            f"such as {shorten(holes[0])}; take both files from one source"
         )
     parameters = dict(model.named_parameters())
     with torch.no_grad():
@@ -242,12 +292,12 @@ def _normalisation(folder: Path) -> Normalisation:
 
 
 def _read_normalisation(content: dict[str, Any]) -> Normalisation:
-    gain = 255 * content.get("rescale_factor", 1 / 255)
+    gain = 255 * float(content.get("rescale_factor", 1 / 255))
     if not content.get("do_normalize", True):
         return Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), gain)
     mean = tuple(float(value) for value in content.get("image_mean") or IMAGENET.mean)
     std = tuple(float(value) for value in content.get("image_std") or IMAGENET.std)
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or not all(map(math.isfinite, (gain, *mean, *std))):
         raise ValueError(f"mean {mean}, std {std}")
     return Normalisation(mean, std, gain)
 

@@ -6,14 +6,14 @@ these sizes; what no tensor tells has a limit.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from a2m2.methods import descriptor_length, known_method
 from a2m2.moments import Scale
+from a2m2.nn.config_claims import MAX_NUMBER, MAX_SIDE, check_config, named_in
 from a2m2.reading import shorten
 from a2m2.settings import M2Settings, VideoSettings
 from a2m2.train_settings import NetworkSettings
@@ -22,16 +22,12 @@ MAX_CANDIDATES = 65_536
 """Candidates of a clip."""
 MAX_CELLS = 4096
 """Regions that a map is cut into at one scale."""
-MAX_FRAMES, MAX_SIDE = 4096, 4096
+MAX_FRAMES = 4096
 MAX_STAGES, MAX_SCALES = 64, 64
 MAX_CHANNELS = 4096
 """Channels of a reduced map; descriptors have about half the square of it."""
 MAX_STEPS = 100
-MAX_TOKENS = 65_536
-"""Patches of one frame, or of the frames that a video encoder takes at once."""
 
-_MAX_NUMBER = 1 << 20
-_LAYERS = re.compile(r"layers|depths|blocks")
 _FOREIGN = ("auto_map", "backbone", "use_pretrained_backbone", "use_timm_backbone", "quantization_config")
 """Keys by which a configuration has other code or other files opened."""
 
@@ -102,9 +98,9 @@ def _check_m2(m2: M2Settings, num_frames: int) -> None:
         ("stages", len(m2.stages), MAX_STAGES),
         ("scales", len(m2.scales), MAX_SCALES),
         ("components", m2.components or 0, MAX_CHANNELS),
-        ("hidden", m2.hidden, _MAX_NUMBER),
+        ("hidden", m2.hidden, MAX_NUMBER),
         ("newton_steps", m2.newton_steps, MAX_STEPS),
-        ("sketch_length", m2.sketch_length, _MAX_NUMBER),
+        ("sketch_length", m2.sketch_length, MAX_NUMBER),
     ):
         if count > limit:
             raise ValueError(f"m2.{name} {count:,}, more than {limit:,}")
@@ -140,48 +136,7 @@ def _check_architecture(architecture: Mapping[str, Any], tensors: Mapping[str, T
     config = architecture.get("config", {})
     if not isinstance(config, dict):
         raise ValueError("a backbone whose config is no mapping")
-    num_layers = 0
-    for key, number in _numbers(config):
-        if key in _FOREIGN:
-            raise ValueError(f"a backbone whose config has {key}, which is not read from a file")
-        if abs(number) > _MAX_NUMBER:
-            raise ValueError(f"a backbone of {shorten(key)} {number:g}, more than {_MAX_NUMBER:,}")
-        if _LAYERS.search(key):
-            num_layers += int(number)
-    # Every layer has a tensor at least.
-    if num_layers > len(tensors):
-        raise ValueError(f"a backbone of {num_layers:,} layers, but {len(tensors):,} tensors")
-    tokens = _tokens(config)
-    if tokens > MAX_TOKENS:
-        raise ValueError(f"a backbone of {tokens:,.0f} patches, more than {MAX_TOKENS:,}")
-
-
-def _numbers(config: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Every number in a configuration with the nearest key above it; 0 for what is none."""
-    if isinstance(config, dict):
-        for name, value in config.items():
-            yield name, 0
-            yield from _numbers(value, name)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _numbers(value, key)
-    else:
-        is_number = isinstance(config, int | float) and not isinstance(config, bool)
-        yield key, config if is_number else 0
-
-
-def _tokens(config: Mapping[str, Any]) -> float:
-    """Patches at the largest size that a configuration names, times the frames of a video encoder."""
-
-    def largest(*keys: str, default: int) -> float:
-        values = [number for key in keys if key in config for _, number in _numbers(config[key])]
-        return max(values, default=default)
-
-    side = largest("image_size", "crop_size", default=224)
-    if side > MAX_SIDE:
-        raise ValueError(f"a backbone of frames of {side:,.0f} pixels, more than {MAX_SIDE:,}")
-    if "patch_size" not in config:
-        return 0
-    patch = max(1.0, min((number for _, number in _numbers(config["patch_size"])), default=1.0))
-    frames = largest("num_frames", "frames_per_clip", default=1)
-    return (side / patch) ** 2 * max(1.0, frames)
+    foreign = [key for key in named_in(config) if key in _FOREIGN]
+    if foreign:
+        raise ValueError(f"a backbone whose config has {foreign[0]}, which is not read from a file")
+    check_config(config, len(tensors))

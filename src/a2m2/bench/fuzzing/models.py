@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,28 @@ def classifier() -> BaseClassifier:
 def head(folder: Path) -> None:
     """The file of a classifier of base classes."""
     write_tensors(folder / HEAD, classifier().state_dict())
+
+
+def backbones(folder: Path) -> None:
+    """A folder as ``transformers`` writes it, and one whose weights lie in several files."""
+    from transformers import AutoConfig, AutoModel
+
+    sharded = folder / "sharded"
+    sharded.mkdir()
+    sizes = {"embedding_size": 4, "hidden_sizes": [4, 4], "depths": [1, 1], "layer_type": "basic"}
+    config = AutoConfig.for_model("resnet", **sizes)
+    tensors = AutoModel.from_config(config).state_dict()
+    config.save_pretrained(folder)
+    config.save_pretrained(sharded)
+    write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    places = {name: f"model-{place % 2 + 1:05}-of-00002.safetensors" for place, name in enumerate(tensors)}
+    for file in set(places.values()):
+        part = {name: tensor for name, tensor in tensors.items() if places[name] == file}
+        write_tensors(sharded / file, part, {"format": "pt"})
+    index = {"metadata": {"total_size": 9256}, "weight_map": places}
+    (sharded / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    text = json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "rescale_factor": 1 / 255})
+    (folder / "preprocessor_config.json").write_text(text, encoding="utf-8")
 
 
 def features(folder: Path) -> None:

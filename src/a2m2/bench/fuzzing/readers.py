@@ -31,6 +31,7 @@ from a2m2.library.checked_files import write_checked
 from a2m2.library.eyes import read_eyes
 from a2m2.library.first_pass import open_first_pass
 from a2m2.library.shards import map_shard
+from a2m2.nn.sources import load_model
 from a2m2.recognition_records import read_recognition
 from a2m2.recognize.file import load_enrolled
 from a2m2.records import read_evidence, read_run
@@ -298,6 +299,22 @@ TENSORS: tuple[Reader, ...] = (
         damage_checkpoint,
         lambda folder, file: SafeCheckpointIO().load_checkpoint(folder / file),
         share=0.5,
+    ),
+    Reader(
+        "backbone",
+        models.backbones,
+        (
+            "config.json",
+            "model.safetensors",
+            "preprocessor_config.json",
+            "sharded/config.json",
+            "sharded/model.safetensors.index.json",
+        ),
+        lambda data, dice: (damage_json if data.startswith(b"{") else damage_safetensors(unsealed))(
+            data, dice
+        ),
+        lambda folder, file: load_model(str((folder / file).parent), random_seed=0),
+        share=0.1,
     ),
     Reader("video", models.video, ("clip.mp4",), damage_video, _video, share=0.2, seconds=60),
 )
