@@ -199,6 +199,12 @@ def test_a_library_that_does_not_hold_together(tmp_path: Path) -> None:
         shard.write_bytes(pack_tensors(tensors | {name: tensors[name][:1]}, metadata))
         with pytest.raises(RecordError, match=r"shard\.safetensors is no shard of this version"):
             map_shard(shard)
+    header = json.loads(metadata["header"])
+    for digest in ("\ud800", "é"):
+        digests = [digest, *header["digests"][1:]]
+        shard.write_bytes(pack_tensors(tensors, {"header": json.dumps(header | {"digests": digests})}))
+        with pytest.raises(RecordError, match="digests of other than ASCII"):
+            map_shard(shard)
 
 
 class Evil:

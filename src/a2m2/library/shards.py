@@ -174,6 +174,8 @@ class _Header:
 
 
 def _check_shapes(shard: Shard) -> None:
+    if not all(map(str.isascii, shard.digests)):
+        raise ValueError("digests of other than ASCII")
     clips, nodes, dim = shard.codes.shape
     expected = {
         "codes": (len(shard.digests), nodes, sum(shard.blocks)),
