@@ -106,6 +106,10 @@ def test_configurations_that_ask_for_more_than_is_there_are_refused(copy: Path) 
     ):
         (copy / "config.json").write_text(json.dumps(config | change))
         assert refusal(copy).startswith(f"{copy / 'config.json'} cannot be used ({reason}")
+    (copy / "config.json").write_text(json.dumps(config | {"embedding_size": 1_000_000}))
+    assert re.match(
+        r"cannot load .*: a model of [\d,]{9,} numbers, but weights of [\d,]{4,7}; ", refusal(copy)
+    )
     (copy / "config.json").write_text(json.dumps(config | {"hidden_act": "os:system", "depths": "four"}))
     assert refusal(copy).startswith(f"cannot load the backbone in {copy}: ")
 

@@ -72,6 +72,8 @@ RANDOM_MODELS: dict[str, tuple[str, dict[str, Any], Normalisation]] = {
 }
 """What ``random:NAME`` builds: model type, settings that differ from its defaults, normalisation."""
 
+_FEW = 1 << 24
+"""Numbers of a model that its weights need not hold: parts that feature maps never pass through."""
 _UNUSED_PARTS = re.compile(r"(^|\.)(pooler|head|predictor|classifier|visual_projection)\b")
 
 
@@ -162,7 +164,7 @@ def _download(source: str) -> Path:
 
 def _local_model(folder: Path) -> LoadedModel:
     weights = _check_folder(folder)
-    _check_config(folder / CONFIG, weights)
+    num_held = _check_config(folder / CONFIG, weights)
     try:
         with _quiet_transformers():
             from transformers import AutoConfig, AutoModel
@@ -170,6 +172,11 @@ def _local_model(folder: Path) -> LoadedModel:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             # Of an image-text model only the vision tower is built and read.
             config = getattr(config, "vision_config", config)
+            with torch.device("meta"):
+                claimed = AutoModel.from_config(config, trust_remote_code=False)
+            num_claimed = sum(parameter.numel() for parameter in claimed.parameters())
+            if num_claimed > 2 * num_held + _FEW:
+                raise ValueError(f"a model of {num_claimed:,} numbers, but weights of {num_held:,}")
             model, report = AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -234,14 +241,15 @@ def _shards(index: Path) -> set[str]:
         raise WeightsError(f"{index} cannot be read as an index of weight files; download it again") from None
 
 
-def _check_config(path: Path, weights: Path) -> None:
-    """Refuse a configuration that cannot be read, or claims more than the weights can hold."""
+def _check_config(path: Path, weights: Path) -> int:
+    """Refuse a configuration that cannot be read, or claims more layers than there are tensors; numbers in these."""
     files = (
         [weights]
         if weights.suffix == ".safetensors"
         else [weights.parent / name for name in _shards(weights)]
     )
-    num_tensors = sum(_num_tensors(file) for file in files)
+    sizes = [size for file in files for size in _sizes(file)]
+    num_tensors = len(sizes)
     try:
         config = mapping_of(parse_json(read_text(path, error=WeightsError, cure="download it again")))
         check_config(config, num_tensors)
@@ -249,12 +257,14 @@ def _check_config(path: Path, weights: Path) -> None:
             check_config(vision, num_tensors)
     except ValueError as error:
         raise WeightsError(f"{path} cannot be used ({why(error)}); download it again") from None
+    return sum(sizes)
 
 
-def _num_tensors(path: Path) -> int:
+def _sizes(path: Path) -> list[int]:
+    """How many numbers each tensor of a file holds."""
     try:
         with safe_open(path, framework="pt") as file:
-            return len(file.keys())
+            return [math.prod(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as weights ({why(error)}); download it again") from None
 
