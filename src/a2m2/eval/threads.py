@@ -21,8 +21,9 @@ def map_in_threads(
 
     A few tasks are begun ahead of what was taken. When the caller stops early, those not begun are dropped.
     """
-    with _one_thread_an_operation(), ThreadPoolExecutor(num_threads) as pool:
-        pending: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(num_threads)
+    pending: deque[Future[Result]] = deque()
+    with _one_thread_an_operation():
         try:
             for task in tasks:
                 pending.append(pool.submit(function, task))
@@ -33,6 +34,9 @@ def map_in_threads(
         finally:
             for future in pending:
                 future.cancel()
+            # Dropped half-way, this may be collected in one of its own threads, which cannot wait for itself.
+            with contextlib.suppress(RuntimeError):
+                pool.shutdown()
 
 
 @contextlib.contextmanager
