@@ -198,8 +198,9 @@ def test_a_program_that_was_stopped_goes_on_and_counts_nothing_twice(
         assert main(command) == 130
     assert "stopped after 500 inputs; the same command goes on" in capsys.readouterr().out
     assert not figures.exists()
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as refused:
         main([*command, "--seed", "1"])
+    assert refused.value.code == 2
     assert "progress.json belongs to a run with another number of inputs" in capsys.readouterr().err
     assert main(command) == 0
     assert "going on after 500 inputs that were read before" in capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_helpers_that_outlive_their_parent_are_found(tmp_path: Path, monkeypatch
     (tmp_path / "work").mkdir()
     ended = run(work, folder=tmp_path / "work", log=tmp_path / "log.txt", kill=kill)
     assert (ended.status, ended.struck, ended.survivors) == (-signal.SIGKILL, True, True)
-    with pytest.raises(ProcessLookupError):
+    with pytest.raises(ProcessLookupError, match="No such process"):
         os.killpg(ended.group, 0)
 
 

@@ -21,6 +21,7 @@ from a2m2.ot.compiling import inlined
 from a2m2.ot.intake import PADDING
 from a2m2.ot.lanes import (
     ALL_LANES,
+    LARGEST,
     WIDTH,
     below,
     choose,
@@ -41,19 +42,23 @@ from a2m2.ot.lanes import (
 PAIR = 2 * WIDTH
 """Columns are looked at in two streams of lanes, which do not wait for each other."""
 
-_LARGEST = np.int32(0x7FFFFFFF)
-
 
 class Auction(NamedTuple):
-    """Arrays of one thread; ``stride`` is the number of columns, rounded up to a multiple of ``PAIR``."""
+    """Arrays of one thread; ``stride`` is the number of columns, rounded up to a multiple of ``PAIR``.
 
-    cost: NDArray[
-        np.float32
-    ]  # (rows * stride,) scaled to 1 at most, and 1 added: none is negative; padding huge
-    price: NDArray[np.float32]  # (stride,)
-    owner: NDArray[np.int64]  # (stride,) the row that holds a column, or -1
-    column: NDArray[np.int64]  # (rows,) the column that a row holds, or -1
-    waiting: NDArray[np.int64]  # (rows,) stack of rows without a column
+    Attributes:
+        cost: ``(rows * stride,)`` scaled to 1 at most, and 1 added, so that none is negative; padding is huge.
+        price: ``(stride,)``.
+        owner: ``(stride,)`` the row that holds a column, or -1.
+        column: ``(rows,)`` the column that a row holds, or -1.
+        waiting: ``(rows,)`` stack of rows without a column.
+    """
+
+    cost: NDArray[np.float32]
+    price: NDArray[np.float32]
+    owner: NDArray[np.int64]
+    column: NDArray[np.int64]
+    waiting: NDArray[np.int64]
 
 
 def make_auction(rows: int, columns: int) -> Auction:
@@ -118,7 +123,7 @@ def best_offer(auction: Auction, row: int, stride: int) -> tuple[np.int64, np.fl
     Patterns of floats that are not negative are compared as integers, which takes fewer cycles.
     """
     at = row * stride
-    least, second, place = fill(_LARGEST), fill(_LARGEST), fill(0)
+    least, second, place = fill(LARGEST), fill(LARGEST), fill(0)
     other_least, other_second, other_place = least, second, place
     for block in range(0, stride, PAIR):
         paid = pattern(plus(load(auction.cost, at + block), load(auction.price, block)))
@@ -140,7 +145,7 @@ def best_offer(auction: Auction, row: int, stride: int) -> tuple[np.int64, np.fl
     behind = below(fill(lowest), least)
     first = ALL_LANES & ~behind
     first &= -first
-    column = np.int64(least_int(choose(first, plus(place, lane_numbers()), fill(_LARGEST))))
+    column = np.int64(least_int(choose(first, plus(place, lane_numbers()), fill(LARGEST))))
     next_lowest = least_int(choose(first, second, least))
     return column, float_of(next_lowest) - float_of(lowest)
 
@@ -175,7 +180,7 @@ def sell(auction: Auction, size: int, step: np.float32, max_bids: int) -> int:
 def cheapest(auction: Auction, row: int, stride: int) -> np.float32:
     """What ``row`` would pay for the column that costs it least."""
     at = row * stride
-    least = fill(_LARGEST)
+    least = fill(LARGEST)
     for block in range(0, stride, WIDTH):
         least = lesser(pattern(plus(load(auction.cost, at + block), load(auction.price, block))), least)
     return float_of(least_int(least))

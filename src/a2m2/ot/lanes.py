@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
@@ -24,6 +25,9 @@ WIDTH = 16
 
 ALL_LANES = (1 << WIDTH) - 1
 """Bit set of every lane."""
+
+LARGEST = np.int32(0x7FFFFFFF)
+"""Above the pattern of every float that is not negative, and every number of a lane."""
 
 _ELEMENTS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int32: ir.IntType(32)}
 _BITS = ir.IntType(WIDTH)

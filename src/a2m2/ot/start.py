@@ -18,6 +18,7 @@ import numpy as np
 
 from a2m2.ot.compiling import inlined
 from a2m2.ot.lanes import (
+    LARGEST,
     WIDTH,
     below,
     bit_and,
@@ -38,8 +39,6 @@ from a2m2.ot.lanes import (
 )
 from a2m2.ot.workspace import Shape, Workspace, lanes_inside
 
-_LARGEST = np.int32(0x7FFFFFFF)
-
 
 @inlined
 def reduce_costs(work: Workspace, shape: Shape) -> None:
@@ -59,8 +58,8 @@ def reduce_costs(work: Workspace, shape: Shape) -> None:
             reduced = pattern(minus(load(work.coarse, row * stride + at), price))
             store(work.keys, row * stride + at, bit_or(bit_and(reduced, fill(~mask)), tag))
     for row in range(shape.rows):
-        least = fill(_LARGEST)
-        second = fill(_LARGEST)
+        least = fill(LARGEST)
+        second = fill(LARGEST)
         for block in range(shape.blocks):
             key = load(work.keys, row * stride + block * WIDTH)
             second = lesser(second, choose(below(key, least), least, key))
@@ -110,10 +109,10 @@ def grow_tree(work: Workspace, shape: Shape) -> None:
     wanting = columns
     row = np.int64(work.order[0])
     for step in range(rows + columns - 1):
-        best = fill(_LARGEST)
+        best = fill(LARGEST)
         for block in range(blocks):
             key = load(work.keys, row * stride + block * WIDTH)
-            best = lesser(best, choose(work.open_columns[block], key, fill(_LARGEST)))
+            best = lesser(best, choose(work.open_columns[block], key, fill(LARGEST)))
         column = np.int64(least_int(best) & mask)
         node = base + column
         supply = work.rest[row]

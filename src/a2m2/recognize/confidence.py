@@ -70,8 +70,8 @@ TRAINED_DEFAULT = DefaultConfidence(22.0, 0.43)
 """Likewise with a trained network without a cohort, over validation classes of sets and sequences."""
 
 COHORT_DEFAULT = DefaultConfidence(30.0, 0.06)
-"""With the shipped network and scores relative to its cohort: about the median of what is best for validation classes
-of sets, permuted sets, sequences and figures, 17 to 39."""
+"""Likewise with the shipped network and scores relative to its cohort: about the median of what is best for validation
+classes of sets, permuted sets, sequences and figures, 17 to 39."""
 
 
 def probabilities(
