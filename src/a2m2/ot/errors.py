@@ -12,3 +12,7 @@ class TransportError(ValueError):
 
 class UncertifiedError(TransportError):
     """A problem for which the pivots ran out before optimality was proved; no plan is returned for it."""
+
+
+class GpuError(TransportError):
+    """A batch that cannot be solved on a GPU: the place, the size, or something that is not installed."""

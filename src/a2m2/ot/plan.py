@@ -7,7 +7,7 @@ alone does not pay for ten others.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,13 +21,26 @@ def _shape(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')}{tuple(tensor.shape)}"
 
 
-class _Lazy:
-    """Results in host memory, to be read as tensors on ``device``."""
+class DeviceResults(NamedTuple):
+    """:class:`a2m2.ot.kernel.Results` in the memory of another device."""
 
-    def __init__(self, results: Results, device: torch.device) -> None:
+    plan: Tensor
+    value: Tensor
+    u: Tensor
+    v: Tensor
+    evidence: Tensor
+    flags: Tensor
+
+
+class _Lazy:
+    """Results in host memory, to be read as tensors on ``device``; or there already."""
+
+    def __init__(self, results: Results | DeviceResults, device: torch.device) -> None:
         self._results, self._device = results, device
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
+    def _tensor(self, array: NDArray[Any] | Tensor) -> Tensor:
+        if isinstance(array, Tensor):
+            return array
         if torch.is_inference_mode_enabled():
             # A tensor that is made in this mode could not take part in a backward pass outside of it.
             with torch.inference_mode(False):
@@ -135,7 +148,7 @@ class TransportPlan(TransportValues):
         b: ``(batch, columns)``.
     """
 
-    def __init__(self, results: Results, cost: Tensor, a: Tensor, b: Tensor) -> None:
+    def __init__(self, results: Results | DeviceResults, cost: Tensor, a: Tensor, b: Tensor) -> None:
         super().__init__(results, cost.device)
         self.cost: Float[Tensor, "batch row column"] = cost
         self.a: Float[Tensor, "batch row"] = a
