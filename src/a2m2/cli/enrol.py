@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2m2.checks import output_file
-from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
+from a2m2.cli.options import Cache, Device, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
 from a2m2.progress import Progress, show_progress
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def enrol(
     ] = False,
     cache: Cache = None,
     threads: Annotated[int, typer.Option(min=1, help="Clips worked on at the same time.")] = 2,
+    device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Make a recogniser from a folder of labelled clips, and say how well it knows them.
@@ -74,6 +75,7 @@ def enrol(
         choose=choose,
         cache=cache,
         num_threads=threads,
+        device=device,
     )
     if dry_run:
         typer.echo(f"would enrol {len(dataset)} clips of {len(dataset.classes)} classes from {folder}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a2m2.cli.options import Cache, Config, DryRun, Overrides, Threads, as_overrides, import_methods
+from a2m2.cli.options import Cache, Config, Device, DryRun, Overrides, Threads, as_overrides, import_methods
 from a2m2.progress import show_progress
 
 
@@ -68,6 +68,7 @@ def evaluate(
     overrides: Overrides = None,
     cache: Cache = None,
     threads: Threads = None,
+    device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Test trained networks, or methods without training, on few-shot episodes drawn from a folder of clips.
@@ -116,11 +117,17 @@ def evaluate(
     from a2m2.eval.evaluate import plan
 
     if dry_run:
-        print_plan(settings, plan(settings, cache=cache))
+        print_plan(settings, plan(settings, cache=cache, device=device))
         return
     with show_progress() as progress:
         result = run(
-            settings, out=out, cache=cache, progress=progress, num_threads=threads, num_pictures=pictures
+            settings,
+            out=out,
+            cache=cache,
+            progress=progress,
+            num_threads=threads,
+            num_pictures=pictures,
+            device=device,
         )
     print_accuracy(result.run, result.summary)
     if out is not None:

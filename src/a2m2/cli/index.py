@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from a2m2.cli.options import Cache, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
+from a2m2.cli.options import Cache, Device, DryRun, SeeingBackbone, SeeingFrames, SeeingSize, SeeingWeights
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def index(
         typer.Option(help="Threads here, or workers of a Ray cluster (RAY_ADDRESS, or one made for this)."),
     ] = "local",
     threads: Annotated[int, typer.Option(min=1, help="Clips worked on at the same time.")] = 2,
+    device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Describe a whole collection of clips, so that it can be searched by example.
@@ -82,6 +83,7 @@ def index(
         shard_size=shard_size,
         num_threads=threads,
         engine=engine,
+        device=device,
     )
     place = default_cache() if cache is None else cache
     if dry_run:

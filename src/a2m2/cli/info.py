@@ -67,7 +67,7 @@ def _recogniser(path: Path) -> None:
     from a2m2.cli.recognition_output import print_report
     from a2m2.recognize import Recognizer
 
-    recognizer = Recognizer.load(path)
+    recognizer = Recognizer.load(path, device="cpu")
     print_report(recognizer.report_)
     typer.echo(f"seen with {recognizer.enrolled_.encoder.description}")
 

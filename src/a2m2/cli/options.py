@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +30,16 @@ Threads = Annotated[
 Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder for cached features; $A2M2_CACHE or ~/.cache/a2m2 when not given."),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option("--device", help="Where clips are encoded; auto takes a GPU if there is one."),
+]
+TrainingDevice = Annotated[
+    Literal["auto", "cpu", "gpu", "cuda"],
+    typer.Option(
+        "--device", help="Where to train; auto takes a GPU if there is one. gpu and cuda are the same."
+    ),
 ]
 SeeingWeights = Annotated[
     str | None,

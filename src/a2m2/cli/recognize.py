@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2m2.cli.options import Device
+
 if TYPE_CHECKING:
     from a2m2.errors import DecodeError
     from a2m2.recognize import Recognition, Recognizer
@@ -31,6 +33,7 @@ def recognize(
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Clips worked on at the same time.")] = 2,
+    device: Device = "auto",
 ) -> None:
     """Recognise the actions in clips, or say that one is unknown.
 
@@ -55,7 +58,7 @@ def recognize(
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
-    recognizer = Recognizer.load(actions, num_threads=threads)
+    recognizer = Recognizer.load(actions, num_threads=threads, device=device)
     names = [str(clip) for clip in clips]
     if explain is None:
         found = recognizer.recognize(clips, reject_unknown=not always_name, names=names)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from a2m2.cli.data import Lists
-from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides
-from a2m2.cli.train import Device, Seed, Threads
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, TrainingDevice, as_overrides
+from a2m2.cli.train import Seed, Threads
 from a2m2.progress import show_progress
 
 
@@ -52,7 +52,7 @@ def reproduce(
     seed: Seed = None,
     config: Config = None,
     overrides: Overrides = None,
-    device: Device = "auto",
+    device: TrainingDevice = "auto",
     threads: Threads = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Videos read at a time by the check.")] = 2,
     cache: Cache = None,

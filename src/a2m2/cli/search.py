@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2m2.cli.options import Cache
+from a2m2.cli.options import Cache, Device
 
 if TYPE_CHECKING:
     from a2m2.library import SearchRecord
@@ -32,6 +32,7 @@ def search(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     cache: Cache = None,
     threads: Annotated[int, typer.Option(min=1, help="Examples worked on at the same time.")] = 2,
+    device: Device = "auto",
 ) -> None:
     """Find the clips of an index that are most like one or several examples.
 
@@ -56,7 +57,7 @@ def search(
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other; give one")
-    library = open_library(index)
+    library = open_library(index, device=device)
     record = library.search(
         list(like),
         top=top,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2m2.checks import output_file
-from a2m2.cli.options import DryRun, Speeds, Stride
+from a2m2.cli.options import Device, DryRun, Speeds, Stride
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def spot(
         Path | None, typer.Option(help="Draw a timeline (.svg or .png).", show_default=False)
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Batches of windows scored at the same time.")] = 2,
+    device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Find the enrolled actions in long recordings.
@@ -79,7 +80,7 @@ def spot(
         raise ConfigError("--json and --csv exclude each other; give one")
     places = output.Places.of(elan=elan, vtt=vtt, timeline=timeline, videos=videos)
     settings = SpotSettings(speeds_of(speeds), stride, threshold, merge, threads)
-    recognizer = Recognizer.load(actions, num_threads=threads)
+    recognizer = Recognizer.load(actions, num_threads=threads, device=device)
     if dry_run:
         errors = _tell_plan(recognizer, videos, settings)
         for path in places.paths(without=errors):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2m2.cli.options import Cache, Config, DryRun, Overrides, as_overrides, import_methods
+from a2m2.cli.options import Cache, Config, DryRun, Overrides, TrainingDevice, as_overrides, import_methods
 from a2m2.progress import show_progress
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ Devices = Annotated[
     ),
 ]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")]
-Device = Annotated[
-    Literal["auto", "cpu", "gpu"], typer.Option(help="Where to train; auto takes a GPU if there is one.")
-]
 
 
 def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
@@ -69,7 +66,7 @@ def _command(stage: Stage, name: str, text: str) -> Callable[..., None]:
         seed: Seed = None,
         overrides: Overrides = None,
         resume: Resume = False,
-        device: Device = "auto",
+        device: TrainingDevice = "auto",
         devices: Devices = 1,
         threads: Threads = None,
         tensorboard: TensorBoard = False,

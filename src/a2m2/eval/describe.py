@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from a2m2.devices import CPU, encoding
 from a2m2.errors import DataError
 from a2m2.eval.maps import ClipMaps
 from a2m2.moments import Scale
@@ -81,15 +82,17 @@ def fit_clips(settings: M2Settings, clips: Clips, *, shrinkage: float = 0.0) -> 
     return Fit(reductions, (total / count).float())
 
 
-def describe(settings: M2Settings, fit: Fit, clips: Iterable[ClipMaps]) -> Iterator[Descriptors]:
-    """Descriptors of clips, one after the other.
+def describe(
+    settings: M2Settings, fit: Fit, clips: Iterable[ClipMaps], *, device: torch.device = CPU
+) -> Iterator[Descriptors]:
+    """Descriptors of clips, one after the other, computed on ``device``; on the host.
 
     Alone, since the last bits of a product depend on what else is in a batch, and a run that goes on after a kill has
     other clips left.
     """
-    blocks = _blocks(settings, fit.reductions)
+    blocks = tuple(block.to(device) for block in _blocks(settings, fit.reductions))
     for clip in clips:
-        yield replace(_describe_batch(blocks, [clip]), mean=fit.mean)
+        yield replace(_describe_batch(blocks, [clip], device=device), mean=fit.mean)
 
 
 def scales_of(settings: M2Settings) -> tuple[Scale, ...]:
@@ -130,14 +133,17 @@ def _blocks(settings: M2Settings, reductions: Sequence[Reduction]) -> tuple[M2Bl
 
 
 @torch.inference_mode()
-def _describe_batch(blocks: Sequence[M2Block], clips: Sequence[ClipMaps]) -> Descriptors:
+def _describe_batch(
+    blocks: Sequence[M2Block], clips: Sequence[ClipMaps], *, device: torch.device = CPU
+) -> Descriptors:
     pts = torch.stack([clip.pts_seconds for clip in clips])
     duration = torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64)
-    parts = [
-        block(torch.stack([clip.maps[stage] for clip in clips]), pts, duration)
-        for stage, block in enumerate(blocks)
-    ]
-    return join_descriptors(parts)
+    with encoding(device):
+        parts = [
+            block(torch.stack([clip.maps[stage] for clip in clips]).to(device), pts, duration)
+            for stage, block in enumerate(blocks)
+        ]
+        return join_descriptors(parts).to(CPU)
 
 
 def _batched(clips: Iterable[ClipMaps]) -> Iterator[list[ClipMaps]]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from a2m2.data import (
     Dataset,
     DigestCache,
@@ -21,6 +23,7 @@ from a2m2.data import (
 )
 from a2m2.data.probes import PROBES, Sampler, probe
 from a2m2.data.store import FeatureStore
+from a2m2.devices import DeviceName, find_device
 from a2m2.errors import ConfigError
 from a2m2.eval.alignment import AlignmentTruth, frame_labels
 from a2m2.eval.entry import Entry
@@ -66,6 +69,7 @@ def evaluate(
     progress: Progress | None = None,
     num_threads: int | None = None,
     num_pictures: int = 4,
+    device: DeviceName = "auto",
 ) -> Evaluation:
     """Test methods side by side on episodes drawn from a data set.
 
@@ -76,11 +80,16 @@ def evaluate(
         progress: told about long steps.
         num_threads: decoding and matching threads; 2 when None. Results do not depend on it.
         num_pictures: alignment pictures to keep, of the first method that aligns single videos.
+        device: where clips are encoded and cosines computed. Descriptors made on a GPU are kept apart from the CPU's;
+            from the same descriptors, results do not depend on it.
 
     Raises:
-        A2M2Error: data, settings or weights that cannot be used; what was computed until then stays cached.
+        A2M2Error: no GPU where one is asked for; data, settings or weights that cannot be used; what was computed
+            until then stays cached.
     """
-    job = _prepare(settings, cache=cache, progress=progress, num_threads=num_threads or 2)
+    job = _prepare(
+        settings, cache=cache, progress=progress, num_threads=num_threads or 2, device=find_device(device)
+    )
     if out is None:
         return job.run(None, num_pictures)
     with results_folder(out) as folder:
@@ -88,9 +97,9 @@ def evaluate(
     return replace(evaluation, folder=out)
 
 
-def plan(settings: EvaluateSettings, *, cache: Path | None = None) -> list[str]:
+def plan(settings: EvaluateSettings, *, cache: Path | None = None, device: DeviceName = "auto") -> list[str]:
     """What :func:`evaluate` would do, in a few lines; computes nothing that takes long."""
-    job = _prepare(settings, cache=cache, progress=None, num_threads=2)
+    job = _prepare(settings, cache=cache, progress=None, num_threads=2, device=find_device(device))
     return [
         f"test: {len(job.test)} clips of {len(job.test.classes)} classes from {settings.data}",
         *job.entry.plan(),
@@ -115,6 +124,7 @@ class _Job:
     notes: tuple[str, ...]
     num_threads: int
     progress: Progress | None
+    device: torch.device
 
     def run(self, folder: Path | None, num_pictures: int) -> Evaluation:
         clock = _Clock()
@@ -133,6 +143,7 @@ class _Job:
                 protocol.episodes,
                 num_threads=self.num_threads,
                 observer=truth,
+                device=self.device,
                 progress=self.progress,
             ):
                 digest.add(record.episode)
@@ -206,7 +217,12 @@ class _Job:
 
 
 def _prepare(
-    settings: EvaluateSettings, *, cache: Path | None, progress: Progress | None, num_threads: int
+    settings: EvaluateSettings,
+    *,
+    cache: Path | None,
+    progress: Progress | None,
+    num_threads: int,
+    device: torch.device,
 ) -> _Job:
     """Check everything that can be checked before the long work; the cheapest checks come first."""
     methods = {} if settings.weights else methods_of(settings)
@@ -237,11 +253,11 @@ def _prepare(
     entry: Entry
     if settings.weights:
         digests = digests_of_test()
-        entry = TrainedEntry(settings, test.videos, digests, FeatureStore(cache / "features"))
+        entry = TrainedEntry(settings, test.videos, digests, FeatureStore(cache / "features"), device)
     else:
         fit_source(dataset, settings)
         digests = digests_of_test()
-        free = TrainingFreeEntry(settings, methods, dataset, test, digests, digest_cache, cache)
+        free = TrainingFreeEntry(settings, methods, dataset, test, digests, digest_cache, cache, device)
         notes.extend(free.notes)
         entry = free
     notes.extend(_copies(test, digests))
@@ -254,6 +270,7 @@ def _prepare(
         notes=tuple(notes),
         num_threads=num_threads,
         progress=progress,
+        device=device,
     )
 
 

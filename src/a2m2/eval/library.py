@@ -93,7 +93,8 @@ class Library:
         maps = self._maps([self.digests[index] for index in todo], settings)
         pts: list[Tensor] = []
         done = 0
-        for part in describe(settings, fit, _noting_pts(maps, pts)):
+        device = self.bank.backbone.device
+        for part in describe(settings, fit, _noting_pts(maps, pts), device=device):
             for row in range(len(part)):
                 tensors = {
                     "pts_seconds": pts[done],

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from a2m2.data import VideoRecord, read_video
 from a2m2.data.store import FeatureStore
+from a2m2.devices import CPU, GPU_CLIPS, encoding, key_parts, stacked
 from a2m2.errors import DataError, DecodeError, undecodable
 from a2m2.eval.threads import map_in_threads
 from a2m2.nn import Backbone
@@ -61,7 +62,7 @@ def backbone_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 def see_clips(
     backbone: Backbone, clips: Sequence[Clip], *, stages: Sequence[Stage], settings: VideoSettings
 ) -> list[ClipMaps]:
-    """Maps of decoded clips, exactly as they come back from a store.
+    """Maps of decoded clips, exactly as they come back from a store: on the host.
 
     Args:
         backbone: built for at least ``backbone_stages(stages)``.
@@ -69,11 +70,11 @@ def see_clips(
         stages: which maps, in order.
         settings: the size of the frames.
     """
-    frames = torch.stack([prepare(clip.frames, resize=settings.resize, crop=settings.crop) for clip in clips])
-    half = see_frames(backbone, frames, stages=stages)
+    prepared = [prepare(clip.frames, resize=settings.resize, crop=settings.crop) for clip in clips]
+    half = see_frames(backbone, stacked(prepared, backbone.device), stages=stages)
     return [
         ClipMaps(
-            tuple(stage_map[position].float() for stage_map in half),
+            tuple(stage_map[position].to(CPU).float() for stage_map in half),
             clip.pts_seconds.double(),
             clip.duration_seconds,
         )
@@ -85,11 +86,12 @@ def see_clips(
 def see_frames(
     backbone: Backbone, frames: Float[Tensor, "clip time 3 height width"], *, stages: Sequence[Stage]
 ) -> tuple[Float[Tensor, "clip time channel height_ width_"], ...]:
-    """Half-precision maps of prepared frames, one a stage."""
-    seen = dict(zip(backbone.stages, backbone(frames), strict=True))
-    if POOLED in stages:
-        seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
-    return tuple(seen[str(stage)].to(torch.float16) for stage in stages)
+    """Half-precision maps of prepared frames, one a stage, where the backbone lies."""
+    with encoding(backbone.device):
+        seen = dict(zip(backbone.stages, backbone(frames.to(backbone.device)), strict=True))
+        if POOLED in stages:
+            seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
+        return tuple(seen[str(stage)].to(torch.float16) for stage in stages)
 
 
 class MapBank:
@@ -125,6 +127,8 @@ class MapBank:
             "video": self.settings.model_dump(mode="json"),
             "format": _FORMAT,
         }
+        if device := key_parts(self.backbone.device):
+            parts["device"] = device
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
     def missing(self, videos: Sequence[VideoRecord], digests: Sequence[str]) -> list[int]:
@@ -156,7 +160,8 @@ class MapBank:
                 are stored by then.
         """
         todo = self.missing(videos, digests)
-        batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
+        size = _BATCH if self.backbone.device.type == "cpu" else GPU_CLIPS
+        batches = [todo[start : start + size] for start in range(0, len(todo), size)]
 
         def embed_batch(batch: Sequence[int]) -> list[DecodeError]:
             return self._embed_batch([videos[index] for index in batch], [digests[index] for index in batch])
@@ -189,17 +194,26 @@ class MapBank:
     def store_clips(self, clips: Sequence[tuple[str, Clip]]) -> None:
         """Store the maps of clips that are decoded already, each under its content digest.
 
-        Each is seen alone: the last bits of a map depend on what else is in a batch.
+        On the CPU each is seen alone: the last bits of a map depend on what else is in a batch. A GPU takes them
+        together.
         """
-        for digest, clip in clips:
-            (maps,) = see_clips(self.backbone, [clip], stages=self.stages, settings=self.settings)
-            for stage, stage_map in zip(self.stages, maps.maps, strict=True):
-                tensors = {
-                    "map": stage_map.to(torch.float16),
-                    "pts_seconds": maps.pts_seconds,
-                    "duration_seconds": torch.tensor(maps.duration_seconds, dtype=torch.float64),
-                }
-                self.store.put(_KIND, self.key(stage), digest, tensors)
+        size = 1 if self.backbone.device.type == "cpu" else GPU_CLIPS
+        for start in range(0, len(clips), size):
+            some = clips[start : start + size]
+            seen = see_clips(
+                self.backbone, [clip for _, clip in some], stages=self.stages, settings=self.settings
+            )
+            for (digest, _), maps in zip(some, seen, strict=True):
+                self._put(digest, maps)
+
+    def _put(self, digest: str, maps: ClipMaps) -> None:
+        for stage, stage_map in zip(self.stages, maps.maps, strict=True):
+            tensors = {
+                "map": stage_map.to(torch.float16),
+                "pts_seconds": maps.pts_seconds,
+                "duration_seconds": torch.tensor(maps.duration_seconds, dtype=torch.float64),
+            }
+            self.store.put(_KIND, self.key(stage), digest, tensors)
 
     def load(self, digest: str, stages: Sequence[Stage]) -> ClipMaps:
         """The maps of an embedded video.

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from a2m2.eval.gpu_scores import DeviceScores
 from a2m2.eval.threads import map_in_threads
 from a2m2.matching import Matcher
 from a2m2.records import Episode
@@ -34,6 +35,7 @@ def pair_scores(
     *,
     num_threads: int = 2,
     dtype: type[np.floating] = np.float64,
+    there: DeviceScores | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[np.ndarray, "query support"]:
     """Score of every video as query against every video as only support of a class.
@@ -43,6 +45,7 @@ def pair_scores(
         descriptors: of all videos.
         num_threads: tiles scored at the same time; scores do not depend on it.
         dtype: of the table.
+        there: the same matcher and descriptors on a GPU, if there is one to work with.
         progress: told how many of the pairs are scored.
 
     Raises:
@@ -53,21 +56,25 @@ def pair_scores(
             f"expected a matcher whose scores are means over pairs, got {type(matcher).__name__}"
         )
     number = len(descriptors)
-    starts = range(0, number, _TILE)
+    side = _TILE if there is None else there.side
+    starts = range(0, number, side)
     tiles = [
         (row, column)
         for row in starts
-        for column in (range(row, number, _TILE) if matcher.symmetric else starts)
+        for column in (range(row, number, side) if matcher.symmetric else starts)
     ]
 
     def score(tile: tuple[int, int]) -> torch.Tensor:
-        query, support = (_rows(descriptors, start, start + _TILE) for start in tile)
+        if there is not None:
+            row, column = tile
+            return there.of_pairs(slice(row, row + side), slice(column, column + side))
+        query, support = (_rows(descriptors, start, start + side) for start in tile)
         with torch.inference_mode():
             labels = torch.arange(len(support), device=support.values.device)
             return matcher(support, labels, query, num_classes=len(support)).logits
 
     table = np.empty((number, number), dtype)
-    total = sum(_size(number, row) * _size(number, column) for row, column in tiles)
+    total = sum(min(side, number - row) * min(side, number - column) for row, column in tiles)
     done = 0
     for (row, column), scores in zip(
         tiles, map_in_threads(score, tiles, num_threads=num_threads), strict=True
@@ -91,10 +98,6 @@ def _rows(descriptors: Descriptors, start: int, stop: int) -> Descriptors:
         spans=descriptors.spans[start:stop],
         energy=descriptors.energy[start:stop],
     )
-
-
-def _size(number: int, start: int) -> int:
-    return min(_TILE, number - start)
 
 
 def class_scores(

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2m2.devices import CPU
 from a2m2.errors import A2M2Error
+from a2m2.eval.gpu_scores import BlockAnswers, block_answers, scores_on
 from a2m2.eval.shared_pairs import SharedPairs, share_pairs
 from a2m2.eval.sources import DescriptorSource
 from a2m2.eval.threads import map_in_threads
 from a2m2.matching import Matcher
 from a2m2.records import Episode, EpisodeRecord
-from a2m2.structures import Evidence, Match
+from a2m2.structures import Descriptors, Evidence, Match
 
 _BLOCK = 50
 """Episodes that a thread takes at a time."""
@@ -73,6 +75,7 @@ def run_episodes(
     num_threads: int = 2,
     observer: Observer | None = None,
     share: bool = True,
+    device: torch.device = CPU,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[EpisodeRecord]:
     """Records of episodes 0 … num_episodes − 1, in order.
@@ -85,18 +88,30 @@ def run_episodes(
         observer: sees every plan.
         share: score each pair of videos once for all episodes where that is less work, which it is for many episodes
             of few videos; not with an observer. The records do not depend on it.
+        device: where cosines are computed for A² without an observer, a block of episodes at a time; transport, and
+            whatever is nearly a tie, is the host's business. The records do not depend on it.
         progress: told after every block.
     """
-    tables: dict[str, SharedPairs] = {}
-    if share and observer is None:
+    known_by: dict[str, SharedPairs | BlockAnswers] = {}
+    if observer is None:
+        kept: dict[int, Descriptors] = {}
         for contestant in contestants:
-            table = _table(contestant, draw, num_episodes, num_threads=num_threads, progress=progress)
-            if table is not None:
-                tables[contestant.name] = table
+            found = _known_by(
+                contestant,
+                draw,
+                num_episodes,
+                num_threads=num_threads,
+                share=share,
+                device=device,
+                kept=kept,
+                progress=progress,
+            )
+            if found is not None:
+                known_by[contestant.name] = found
 
     def run_block(start: int) -> list[EpisodeRecord]:
         episodes = [draw(index) for index in range(start, min(start + _BLOCK, num_episodes))]
-        known = {name: table.answers(episodes) for name, table in tables.items()}
+        known = {name: found.answers(episodes) for name, found in known_by.items()}
         return [
             _run_one(
                 contestants, episode, {name: answers[place] for name, answers in known.items()}, observer
@@ -112,29 +127,41 @@ def run_episodes(
             progress("episodes", done, num_episodes)
 
 
-def _table(
+def _known_by(
     contestant: Contestant,
     draw: Callable[[int], Episode],
     num_episodes: int,
     *,
     num_threads: int,
+    share: bool,
+    device: torch.device,
+    kept: dict[int, Descriptors],
     progress: Callable[[str, int, int], None] | None,
-) -> SharedPairs | None:
+) -> SharedPairs | BlockAnswers | None:
+    """What gives a contestant's answers to most episodes without its matching them one by one."""
+
     def logits(episode: Episode) -> NDArray[np.floating]:
         with torch.inference_mode():
             _, match = next(match_episode([contestant], episode))
         scores: NDArray[np.floating] = match.logits.cpu().numpy()
         return scores
 
-    return share_pairs(
-        contestant.matcher,
-        contestant.source,
-        draw,
-        num_episodes,
-        logits,
-        num_threads=num_threads,
-        progress=None if progress is None else partial(progress, "comparing videos"),
-    )
+    matcher, source = contestant.matcher, contestant.source
+    there = scores_on(device, matcher, source, kept)
+    if share:
+        table = share_pairs(
+            matcher,
+            source,
+            draw,
+            num_episodes,
+            logits,
+            num_threads=num_threads,
+            there=there,
+            progress=None if progress is None else partial(progress, "comparing videos"),
+        )
+        if table is not None:
+            return table
+    return None if there is None else block_answers(there, draw, num_episodes, logits)
 
 
 def _run_one(

@@ -3,10 +3,9 @@
 Ten thousand 24-way episodes ask for 29 million pairs of videos; 2,400 videos have 2.9 million. For a matcher whose
 score is a mean over pairs, each pair is scored once, and an episode costs no more than looking up.
 
-A looked-up score differs from the episode's own by rounding: it was computed beside other videos, or with the two in
-changed places. So the first episodes are matched both ways, and where the best two classes of a query are closer than
-64 times the largest difference that was seen there, the episode is matched after all. Records are then the same, byte
-for byte, as without a table.
+A looked-up score differs from the episode's own by rounding. Where the best two classes of a query are nearly a tie,
+see :mod:`a2m2.eval.clear_answers`, the episode is matched after all. Records are then the same, byte for byte, as
+without a table.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 from a2m2.errors import A2M2Error
+from a2m2.eval.clear_answers import clear_answers, tolerance_of
+from a2m2.eval.gpu_scores import DeviceScores
 from a2m2.eval.pair_table import class_scores, pair_scores
 from a2m2.eval.sources import DescriptorSource, FixedSource
 from a2m2.matching import Matcher
@@ -25,13 +26,6 @@ from a2m2.records import Episode
 
 _MOST_VIDEOS = 8192
 """A table of more would take over 256 MiB."""
-
-_SAMPLE = 8
-"""Episodes that are matched both ways."""
-
-_SAFETY = 64
-_MOST_ROUNDING = 1e-4
-"""Largest difference, as a share of the spread of the scores, that can be rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +42,7 @@ class SharedPairs:
 
     def answers(self, episodes: Sequence[Episode]) -> list[tuple[int, ...] | None]:
         """For each episode the best class of every query, or None where one of them is nearly a tie."""
-        scores = class_scores(self.table, episodes)
-        first, second = np.moveaxis(-np.partition(-scores, 1)[..., :2], -1, 0)
-        clear = (first - second > self.tolerance).all(-1).tolist()
-        best = scores.argmax(-1).tolist()
-        return [tuple(answers) if sure else None for answers, sure in zip(best, clear, strict=True)]
+        return clear_answers(class_scores(self.table, episodes), self.tolerance)
 
 
 def share_pairs(
@@ -63,6 +53,7 @@ def share_pairs(
     logits: Callable[[Episode], Float[np.ndarray, "query way"]],
     *,
     num_threads: int,
+    there: DeviceScores | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SharedPairs | None:
     """A table for these episodes, or None where it would not pay or the matcher needs more than pairs.
@@ -74,6 +65,7 @@ def share_pairs(
         num_episodes: how many there are.
         logits: an episode's scores as the matcher gives them.
         num_threads: for the table.
+        there: the same matcher and descriptors on a GPU, if there is one to work with.
         progress: told how many pairs are scored.
     """
     if not matcher.mean_of_pairs or not isinstance(source, FixedSource) or num_episodes == 0:
@@ -85,14 +77,18 @@ def share_pairs(
         return None
     try:
         table = pair_scores(
-            matcher, source.descriptors, num_threads=num_threads, dtype=np.float32, progress=progress
+            matcher,
+            source.descriptors,
+            num_threads=num_threads,
+            dtype=np.float32,
+            there=there,
+            progress=progress,
         )
     except (A2M2Error, ValueError):
         return None  # a video without usable descriptors: the episode that meets it will name it
     if not np.isfinite(table).all():
         return None
-    sample = [draw(index) for index in range(min(_SAMPLE, num_episodes))]
-    differences = class_scores(table, sample) - np.stack([logits(episode) for episode in sample])
-    spread = float(np.ptp(table))
-    largest = max(float(np.abs(differences).max()), float(np.finfo(np.float32).eps) * spread)
-    return SharedPairs(table, _SAFETY * largest) if largest <= _MOST_ROUNDING * spread else None
+    tolerance = tolerance_of(
+        lambda sample: class_scores(table, sample), draw, num_episodes, logits, spread=float(np.ptp(table))
+    )
+    return None if tolerance is None else SharedPairs(table, tolerance)

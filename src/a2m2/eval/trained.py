@@ -13,6 +13,7 @@ from torch import Tensor
 
 from a2m2.data import VideoRecord, read_video
 from a2m2.data.store import FeatureStore
+from a2m2.devices import CPU, GPU_CLIPS, encoding, key_parts, stacked
 from a2m2.errors import ConfigError, DataError, DecodeError, undecodable
 from a2m2.eval.entry import Entry
 from a2m2.eval.maps import Progress
@@ -45,6 +46,7 @@ class TrainedEntry(Entry):
         videos: the test clips.
         digests: content digest of each.
         store: where descriptors are kept.
+        device: where clips are encoded.
 
     Raises:
         WeightsError: a network that cannot be read.
@@ -59,12 +61,15 @@ class TrainedEntry(Entry):
         videos: Sequence[VideoRecord],
         digests: Sequence[str],
         store: FeatureStore,
+        device: torch.device = CPU,
     ) -> None:
         self._videos, self._digests, self._store = videos, digests, store
         self._networks = {
             name: load_network(place)
             for name, place in zip(names_of(settings.weights), settings.weights, strict=True)
         }
+        for saved in self._networks.values():
+            saved.network.encoder.to(device)
         first = next(iter(self._networks.values()))
         self.video = first.settings.video
         for name, saved in self._networks.items():
@@ -142,12 +147,15 @@ def describe_videos(
 ) -> tuple[Descriptors, Float[Tensor, "video time"]]:
     """Descriptors of all videos by a trained network, and the times of their frames; what is missing is computed.
 
+    Clips are encoded where the encoder lies.
+
     Raises:
         DataError: videos that cannot be decoded, named in one message; the others are stored by then.
     """
     unique = dict(zip(digests, videos, strict=True))
     todo = [digest for digest in unique if not is_described(saved, digest, store)]
-    batches = [todo[start : start + _BATCH] for start in range(0, len(todo), _BATCH)]
+    size = _BATCH if _device(saved).type == "cpu" else GPU_CLIPS
+    batches = [todo[start : start + size] for start in range(0, len(todo), size)]
 
     def describe(batch: Sequence[str]) -> list[DecodeError]:
         return _describe(saved, [(digest, unique[digest]) for digest in batch], store)
@@ -185,7 +193,7 @@ def load_descriptors(
         windows=windows,
         scale=scale,
         energy=stack.tensors["energy"],
-        mean=encoder.mean,
+        mean=None if encoder.mean is None else encoder.mean.cpu(),
         blocks=encoder.block_sizes,
     )
     return descriptors, stack.tensors["pts_seconds"]
@@ -198,34 +206,45 @@ def is_described(saved: SavedNetwork, digest: str, store: FeatureStore) -> bool:
 
 @torch.inference_mode()
 def describe_clips(saved: SavedNetwork, clips: Sequence[Clip]) -> Descriptors:
-    """Descriptors of decoded clips by a trained network."""
-    video = saved.settings.video
-    frames = torch.stack([prepare(clip.frames, resize=video.resize, crop=video.crop) for clip in clips])
+    """Descriptors of decoded clips by a trained network, computed where its encoder lies; on the host."""
+    video, device = saved.settings.video, _device(saved)
+    prepared = [prepare(clip.frames, resize=video.resize, crop=video.crop) for clip in clips]
     pts = torch.stack([clip.pts_seconds for clip in clips])
     duration = torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64)
-    return saved.network.encode(frames, pts, duration)
+    with encoding(device):
+        described = saved.network.encode(stacked(prepared, device), pts, duration)
+    return described.to(CPU)
 
 
 def store_descriptors(saved: SavedNetwork, clips: Sequence[tuple[str, Clip]], store: FeatureStore) -> None:
     """Describe decoded clips and store what comes out, each under its content digest.
 
-    Each is described alone: the last bits of a descriptor depend on what else is in a batch.
+    On the CPU each is described alone: the last bits of a descriptor depend on what else is in a batch. A GPU takes
+    them together.
     """
     key = descriptor_key(saved)
-    for digest, clip in clips:
-        described = describe_clips(saved, [clip])
-        tensors = {
-            "values": described.values[0],
-            "spans": described.spans[0],
-            "energy": described.energy[0],
-            "pts_seconds": clip.pts_seconds,
-        }
-        store.put(_KIND, key, digest, tensors)
+    size = 1 if _device(saved).type == "cpu" else GPU_CLIPS
+    for start in range(0, len(clips), size):
+        some = clips[start : start + size]
+        described = describe_clips(saved, [clip for _, clip in some])
+        for row, (digest, clip) in enumerate(some):
+            tensors = {
+                "values": described.values[row],
+                "spans": described.spans[row],
+                "energy": described.energy[row],
+                "pts_seconds": clip.pts_seconds,
+            }
+            store.put(_KIND, key, digest, tensors)
 
 
 def descriptor_key(saved: SavedNetwork) -> str:
-    """Digest of everything but the video that a descriptor depends on."""
-    return hashlib.sha256(json.dumps([_FORMAT, saved.digest]).encode()).hexdigest()[:24]
+    """Digest of everything but the video that a descriptor depends on, the kind of device among it."""
+    parts = [_FORMAT, saved.digest, *key_parts(_device(saved))]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _device(saved: SavedNetwork) -> torch.device:
+    return saved.network.encoder.backbone.device
 
 
 def _describe(

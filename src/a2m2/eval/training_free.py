@@ -11,6 +11,7 @@ from torch import Tensor
 
 from a2m2.data import Dataset, DigestCache
 from a2m2.data.store import FeatureStore
+from a2m2.devices import CPU
 from a2m2.errors import ConfigError, DataError
 from a2m2.eval.entry import Entry
 from a2m2.eval.library import Library
@@ -77,6 +78,7 @@ class TrainingFreeEntry(Entry):
         digests: content digest of each of them.
         digest_cache: for the clips to fit on.
         cache: folder of the feature store.
+        device: where clips are encoded.
 
     Attributes:
         notes: remarks that a reader must know.
@@ -91,6 +93,7 @@ class TrainingFreeEntry(Entry):
         digests: Sequence[str],
         digest_cache: DigestCache,
         cache: Path,
+        device: torch.device = CPU,
     ) -> None:
         self._methods, self._test, self._digests = methods, test, digests
         self.fit = fit_source(dataset, settings)
@@ -104,7 +107,7 @@ class TrainingFreeEntry(Entry):
             stages=backbone_stages(stages),
             last_stride=settings.backbone.last_stride,
             random_seed=settings.backbone.random_seed,
-        )
+        ).to(device)
         self._bank = MapBank(FeatureStore(cache / "features"), backbone, settings.video, stages)
         self.weights_digest = self._bank.backbone_digest
         if self.fit == "train":

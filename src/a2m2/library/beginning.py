@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from a2m2.data.store import FeatureStore
+from a2m2.devices import CPU, DeviceName, find_device
 from a2m2.errors import ConfigError, DataError, DecodeError
 from a2m2.eval.maps import Progress
 from a2m2.library.eyes import FILE as EYES
@@ -32,6 +35,7 @@ class IndexSettings:
         smallest: contents up to which there is no first pass.
         num_threads: clips worked on at the same time; the index does not depend on it.
         engine: what describes clips, threads of this process or workers of a Ray cluster; nor on this.
+        device: where clips are encoded; last digits depend on it. Workers of Ray use the CPU.
     """
 
     origin: Origin | None = None
@@ -42,6 +46,21 @@ class IndexSettings:
     smallest: int = SMALLEST
     num_threads: int = 2
     engine: Literal["local", "ray"] = "local"
+    device: DeviceName = "auto"
+
+    def found_device(self) -> torch.device:
+        """The device that is meant.
+
+        Raises:
+            ConfigError: a GPU for workers of Ray, or where there is none.
+        """
+        if self.engine == "ray":
+            if self.device == "cuda":
+                raise ConfigError(
+                    "workers of Ray encode on the CPU; leave the device out, or use the local engine"
+                )
+            return CPU
+        return find_device(self.device)
 
 
 def describe_eyes(folder: Path, settings: IndexSettings, cache: Path) -> str:
@@ -68,7 +87,9 @@ def begin(
     if not (folder / EYES).is_file():
         write_eyes(folder, _new(_source(settings, cache), contents, settings, progress))
     # Read back in any case: a resumed run must not see with other bits than the first.
-    return _begun_with(folder, settings)
+    encoder = _begun_with(folder, settings)
+    encoder.to(settings.found_device())
+    return encoder
 
 
 def _begun_with(folder: Path, settings: IndexSettings) -> ClipEncoder:
@@ -126,4 +147,5 @@ def _source(settings: IndexSettings, cache: Path) -> Source:
         num_frames=settings.num_frames,
         size=settings.size,
         store=FeatureStore(cache / "features"),
+        device=settings.found_device(),
     )

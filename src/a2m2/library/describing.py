@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import torch
+
 from a2m2.data import DigestCache
+from a2m2.devices import GPU_CLIPS
 from a2m2.errors import DataError, DecodeError
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
-from a2m2.library.eyes import describe_alone
+from a2m2.library.eyes import describe_clips
 from a2m2.library.shards import Rows, rows_of, shard_files, shard_number, write_shard
 from a2m2.recognize.clips import sample_clip
 from a2m2.recognize.encoders import ClipEncoder
+from a2m2.structures import Clip
 
 Described = Rows | DecodeError
 """What one content shows, or why it cannot be described."""
@@ -20,21 +24,46 @@ Described = Rows | DecodeError
 
 def describe_content(encoder: ClipEncoder, digest: str, path: Path, digests: DigestCache) -> Described:
     """What a clip shows, if it is still the content ``digest``: ``digests`` tell."""
+    (described,) = describe_contents(encoder, {digest: path}, digests)
+    return described
+
+
+def describe_contents(
+    encoder: ClipEncoder, contents: Mapping[str, Path], digests: DigestCache
+) -> list[Described]:
+    """What clips show, in order, seen together; each if it is still the content it was: ``digests`` tell."""
+    clips: dict[str, Clip] = {}
+    found: dict[str, Described] = {}
+    for digest, path in contents.items():
+        try:
+            clips[digest] = sample_clip(path, encoder.video)
+        except DecodeError as error:
+            found[digest] = error
+    if clips:
+        described = describe_clips(encoder, list(clips.values()))
+        for row, digest in enumerate(clips):
+            path = contents[digest]
+            if _is_still(path, digest, digests):
+                found[digest] = rows_of(described[torch.tensor([row])])
+            else:
+                found[digest] = DecodeError(path, "it changed while it was read", "index again")
+    return [found[digest] for digest in contents]
+
+
+def _is_still(path: Path, digest: str, digests: DigestCache) -> bool:
     try:
-        described = describe_alone(encoder, sample_clip(path, encoder.video))
-    except DecodeError as error:
-        return error
-    try:
-        same = digests.digest(path) == digest
+        return digests.digest(path) == digest
     except DataError:
-        same = False
-    return rows_of(described) if same else DecodeError(path, "it changed while it was read", "index again")
+        return False
 
 
 def describe_here(
     encoder: ClipEncoder, contents: Mapping[str, Path], *, digests: DigestCache, num_threads: int
 ) -> Iterator[Described]:
     """What each content shows, in order, by threads of this process; any number of them gives the same.
+
+    On the CPU each clip is seen alone: the last bits of a descriptor depend on what else is in a batch. A GPU takes
+    several together.
 
     Args:
         encoder: describes.
@@ -43,10 +72,15 @@ def describe_here(
         num_threads: clips worked on at the same time.
     """
 
-    def describe(digest: str) -> Described:
-        return describe_content(encoder, digest, contents[digest], digests)
+    size = 1 if encoder.device.type == "cpu" else GPU_CLIPS
+    order = list(contents)
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
 
-    return map_in_threads(describe, contents, num_threads=num_threads)
+    def describe(batch: Collection[str]) -> list[Described]:
+        return describe_contents(encoder, {digest: contents[digest] for digest in batch}, digests)
+
+    for described in map_in_threads(describe, batches, num_threads=num_threads):
+        yield from described
 
 
 def write_shards(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -44,7 +45,12 @@ def read_eyes(folder: Path) -> ClipEncoder:
         return encoder_of(path, header, tensors, again=_AGAIN)
 
 
+def describe_clips(encoder: ClipEncoder, clips: Sequence[Clip]) -> Descriptors:
+    """Descriptors of clips that are seen together."""
+    with torch.inference_mode():
+        return encoder.describe(clips)
+
+
 def describe_alone(encoder: ClipEncoder, clip: Clip) -> Descriptors:
     """Descriptors of one clip. Alone, since the last bits of a product depend on what else is in a batch."""
-    with torch.inference_mode():
-        return encoder.describe([clip])
+    return describe_clips(encoder, [clip])

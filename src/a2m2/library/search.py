@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 
 from a2m2.data import DigestCache
+from a2m2.devices import DeviceName, find_device
 from a2m2.errors import DataError
 from a2m2.eval.describe import concatenate
 from a2m2.eval.threads import map_in_threads
@@ -125,19 +126,22 @@ class Library:
         return self.first_pass.nearest(examples, count, order_prior=self.matcher.order_prior)
 
 
-def open_library(folder: Path, *, order_prior: float | None = None) -> Library:
+def open_library(folder: Path, *, order_prior: float | None = None, device: DeviceName = "auto") -> Library:
     """An index that :func:`a2m2.library.index_collection` has finished, wherever its folder lies now.
 
     Args:
         folder: of the index.
         order_prior: one of the encoder's ``order_priors``; its standing one when None.
+        device: where examples are encoded.
 
     Raises:
         RecordError: no index, one that is not finished, or damage.
         WeightsError: the encoder is damaged, or a backbone that is not to be had.
-        ConfigError: usearch is needed and not installed.
+        ConfigError: usearch is needed and not installed, or no GPU where one is asked for.
     """
+    place = find_device(device)
     encoder = read_eyes(folder)
+    encoder.to(place)
     catalogue = read_catalogue(folder)
     names = catalogue.first_pass
     first_pass = open_first_pass(folder, names, catalogue.contents) if names else None

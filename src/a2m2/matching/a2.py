@@ -16,13 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from a2m2.devices import to_host
 from a2m2.matching.base import Matcher, check_labels, class_mean
-from a2m2.matching.gram import PairCosines, pair_cosines
+from a2m2.matching.gram import PairCosines, episode_cosines, pair_cosines
 from a2m2.matching.node_weights import FLOOR, WeightRule, WeightSource, energy_weights, node_weights
 from a2m2.matching.order import OrderAxis, candidate_positions, order_cost
-from a2m2.matching.shots import ShotRule, Targets, merge_shots
+from a2m2.matching.shots import ShotRule, merge_shots
 from a2m2.matching.temperature import Temperature
-from a2m2.ot import emd_with_plan, emd_within
+from a2m2.ot import emd_with_plan, emd_within, solve_values
 from a2m2.structures import Descriptors, Evidence, Match
 
 
@@ -112,21 +113,20 @@ class A2Matcher(Matcher):
         num_classes: int,
     ) -> Match:
         check_labels(support, support_labels, num_classes)
-        positions = candidate_positions(support, self.order_axis) if self.order_prior > 0 else None
         targets = merge_shots(
             support,
-            positions,
+            self._positions(support),
             support_labels,
             self.shots,
             num_classes=num_classes,
             weights=energy_weights(support) if self.weights == "energy" else None,
         )
         cosines = pair_cosines(query, targets.descriptors)
-        cost = 1 - cosines.centred
-        if targets.positions is not None:
-            query_positions = candidate_positions(query, self.order_axis)
-            cost = cost + self.order_prior * order_cost(query_positions, targets.positions)
-        query_weights, target_weights = self._weights(query, targets, cosines)
+        cost = self._cost(cosines, self._positions(query), targets.positions)
+        target_own = targets.weights if self.gate is None else self.gate(targets.descriptors.values)
+        query_weights, target_weights = self._weights(cosines, self._own_weights(query), target_own)
+        if targets.present is not None:
+            target_weights = target_weights * targets.present
         value, plan = self._transport(
             cost.flatten(0, 1), query_weights.flatten(0, 1), target_weights.flatten(0, 1)
         )
@@ -134,6 +134,67 @@ class A2Matcher(Matcher):
         score = self.temperature() * (1 - value.view(pairs))
         evidence = Evidence(plan.view(cost.shape), cosines.centred.detach(), targets.labels)
         return Match(class_mean(score, targets.labels, num_classes), evidence)
+
+    @torch.inference_mode()
+    def episode_scores(
+        self, support: Descriptors, query: Descriptors, *, num_episodes: int = 1
+    ) -> Float[Tensor, "episode query support"]:
+        """Score of each query for each support video of its own episode, of many episodes at once.
+
+        Cosines and costs are computed where the descriptors lie, and transport on the host, where the scores are. They
+        are those of :meth:`forward` but for rounding.
+
+        Args:
+            support: ``num_episodes`` times as many videos, episode after episode.
+            query: as many times as many videos.
+            num_episodes: how many.
+
+        Raises:
+            ValueError: shots are merged, so that scores are not of pairs; or descriptors of different encoders.
+        """
+        if not self.mean_of_pairs:
+            raise ValueError(f"expected shots='per_video', so that pairs have scores, got {self.shots!r}")
+        num_query = len(query) // num_episodes
+
+        def beside_queries(own: Tensor | None) -> Tensor | None:
+            """What support videos have, for every query of their episode."""
+            if own is None:
+                return None
+            each = own.unflatten(0, (num_episodes, -1))
+            return each[:, None].expand(-1, num_query, -1, -1).flatten(0, 1)
+
+        cosines = episode_cosines(query, support, num_episodes=num_episodes)
+        cost = self._cost(cosines, self._positions(query), beside_queries(self._positions(support)))
+        weights = self._weights(cosines, self._own_weights(query), beside_queries(self._own_weights(support)))
+        cost, a, b, temperature = to_host(
+            *(part.flatten(0, 1) for part in (cost, *weights)), self.temperature()
+        )
+        if self.tolerance > 0:
+            value = emd_within(cost, a, b, tolerance=self.tolerance, num_threads=self.num_threads).value
+        else:
+            value = solve_values(cost, a, b, num_threads=self.num_threads).value
+        return temperature * (1 - value.view(num_episodes, num_query, -1))
+
+    def _positions(self, descriptors: Descriptors) -> Float[Tensor, "batch node"] | None:
+        """Places of the candidates for the order prior, None without one."""
+        return candidate_positions(descriptors, self.order_axis) if self.order_prior > 0 else None
+
+    def _own_weights(self, descriptors: Descriptors) -> Float[Tensor, "batch node"] | None:
+        """Weights that a video gives its own candidates, whatever it is compared with; None where it gives none."""
+        if self.gate is not None:
+            return self.gate(descriptors.values)
+        return energy_weights(descriptors) if self.weights == "energy" else None
+
+    def _cost(
+        self,
+        cosines: PairCosines,
+        query_positions: Float[Tensor, "query node"] | None,
+        target_positions: Float[Tensor, "*query target target_node"] | None,
+    ) -> Float[Tensor, "query target node target_node"]:
+        cost = 1 - cosines.centred
+        if query_positions is None or target_positions is None:
+            return cost
+        return cost + self.order_prior * order_cost(query_positions, target_positions)
 
     def _transport(
         self,
@@ -152,24 +213,15 @@ class A2Matcher(Matcher):
         return value, solved.plan
 
     def _weights(
-        self, query: Descriptors, targets: Targets, cosines: PairCosines
+        self,
+        cosines: PairCosines,
+        query_own: Float[Tensor, "query node"] | None,
+        target_own: Float[Tensor, "*query target target_node"] | None,
     ) -> tuple[Float[Tensor, "query target node"], Float[Tensor, "query target target_node"]]:
-        if self.gate is not None:
-            own = self.gate(query.values), self.gate(targets.descriptors.values)
-            query_weights, target_weights = _for_every_pair(*own)
-        elif targets.weights is not None:
-            query_weights, target_weights = _for_every_pair(energy_weights(query), targets.weights)
-        else:
-            query_weights, target_weights = node_weights(
-                cosines, self.weights, source=self.weight_source, sharpness=self.sharpness
-            )
-        if targets.present is not None:
-            target_weights = target_weights * targets.present
-        return query_weights, target_weights
-
-
-def _for_every_pair(
-    query: Float[Tensor, "query node"], target: Float[Tensor, "target target_node"]
-) -> tuple[Float[Tensor, "query target node"], Float[Tensor, "query target target_node"]]:
-    """Weights that each video gives its own candidates, whatever it is compared with."""
-    return query[:, None].expand(-1, len(target), -1), target[None].expand(len(query), -1, -1)
+        if query_own is None or target_own is None:
+            return node_weights(cosines, self.weights, source=self.weight_source, sharpness=self.sharpness)
+        # Each video's own, whatever it is compared with.
+        return (
+            query_own[:, None].expand(-1, target_own.shape[-2], -1),
+            target_own.expand(len(query_own), -1, -1),
+        )

@@ -41,7 +41,7 @@ def candidate_positions(descriptors: Descriptors, axis: OrderAxis) -> Float[Tens
 
 
 def order_cost(
-    query: Float[Tensor, "query node"], target: Float[Tensor, "target target_node"]
+    query: Float[Tensor, "query node"], target: Float[Tensor, "*query target target_node"]
 ) -> Float[Tensor, "query target node target_node"]:
-    """``|t_i − t_j|`` for every query candidate and target candidate."""
-    return (query[:, None, :, None] - target[None, :, None, :]).abs()
+    """``|t_i − t_j|`` for every query candidate and target candidate; targets may differ between queries."""
+    return (query[:, None, :, None] - target[..., None, :]).abs()

@@ -65,6 +65,11 @@ class Backbone(nn.Module, ABC):
         return self.maps((frames * self.normalisation.gain - self._mean) / self._std)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights lie, and frames have to."""
+        return self._mean.device
+
+    @property
     def frame_by_frame(self) -> bool:
         """Whether a frame's maps are the same whatever frames are beside it."""
         return False

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from a2m2.devices import CPU, encoding
 from a2m2.errors import ConfigError
 from a2m2.eval.describe import Fit, concatenate, describe
 from a2m2.eval.maps import ClipMaps, see_clips, see_frames
@@ -71,6 +72,15 @@ class ClipEncoder(ABC):
         """Which frames are looked at."""
         return self.settings.video
 
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it encodes."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> None:
+        """Encode there from now on. Descriptors, matching and all that a file holds stay on the host."""
+
     @abstractmethod
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         """Descriptors of clips sampled as ``video`` says."""
@@ -127,10 +137,17 @@ class FrozenEncoder(ClipEncoder):
             f"{settings.backbone.source}, weights {self.digest}, stage {stages}, fitted on the enrolled clips"
         )
 
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.device
+
+    def to(self, device: torch.device) -> None:
+        self.backbone.to(device)
+
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         m2 = self.settings.m2
         maps = see_clips(self.backbone, clips, stages=m2.stages, settings=self.video)
-        return concatenate(list(describe(m2, self.fit, maps)))
+        return concatenate(list(describe(m2, self.fit, maps, device=self.device)))
 
     def see(self, pixels: Float[Tensor, "time 3 crop crop"]) -> Seen:
         if not self.backbone.frame_by_frame:
@@ -152,7 +169,7 @@ class FrozenEncoder(ClipEncoder):
             ClipMaps(tuple(part[clip].float() for part in seen), pts, float(duration_seconds[clip]))
             for clip, pts in enumerate(pts_seconds.double())
         ]
-        return concatenate(list(describe(m2, self.fit, maps)))
+        return concatenate(list(describe(m2, self.fit, maps, device=self.device)))
 
     def matcher(self, order_prior: float) -> A2Matcher:
         return _a2_matcher(self.settings, order_prior)
@@ -194,6 +211,14 @@ class TrainedEncoder(ClipEncoder):
             )
         self.order_priors = (matcher.order_prior,) if matcher.order_prior > 0 else ORDER_PRIORS
 
+    @property
+    def device(self) -> torch.device:
+        return self.saved.network.encoder.backbone.device
+
+    def to(self, device: torch.device) -> None:
+        # The matcher stays on the host.
+        self.saved.network.encoder.to(device)
+
     def describe(self, clips: Sequence[Clip]) -> Descriptors:
         return describe_clips(self.saved, clips)
 
@@ -202,7 +227,8 @@ class TrainedEncoder(ClipEncoder):
         backbone = self.saved.network.encoder.backbone
         if not backbone.frame_by_frame:
             return (pixels,)
-        return tuple(stage_map[0] for stage_map in backbone(pixels[None]))
+        with encoding(self.device):
+            return tuple(stage_map[0] for stage_map in backbone(pixels[None].to(self.device)))
 
     @torch.inference_mode()
     def describe_seen(
@@ -212,10 +238,13 @@ class TrainedEncoder(ClipEncoder):
         duration_seconds: Float[Tensor, "clip"],
     ) -> Descriptors:
         encoder = self.saved.network.encoder
-        if not encoder.backbone.frame_by_frame:
-            (frames,) = seen
-            return self.saved.network.encode(frames, pts_seconds, duration_seconds)
-        return encoder.describe(seen, pts_seconds, duration_seconds)
+        with encoding(self.device):
+            if encoder.backbone.frame_by_frame:
+                described = encoder.describe(seen, pts_seconds, duration_seconds)
+            else:
+                (frames,) = seen
+                described = self.saved.network.encode(frames.to(self.device), pts_seconds, duration_seconds)
+        return described.to(CPU)
 
     def matcher(self, order_prior: float) -> A2Matcher:
         own = self.saved.network.matcher
@@ -228,7 +257,8 @@ class TrainedEncoder(ClipEncoder):
 
     def tensors(self) -> dict[str, Tensor]:
         cohort = {} if self.cohort is None else cohort_tensors(self.cohort)
-        return self.saved.network.state_dict() | cohort
+        weights = {name: tensor.cpu() for name, tensor in self.saved.network.state_dict().items()}
+        return weights | cohort
 
 
 def _a2_matcher(settings: NetworkSettings, order_prior: float) -> A2Matcher:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from a2m2.data import default_cache
+from a2m2.devices import DeviceName, find_device
 from a2m2.errors import DataError, DecodeError, NotEnrolledError, undecodable
 from a2m2.eval.maps import Progress
 from a2m2.eval.threads import map_in_threads
@@ -48,6 +49,8 @@ class Recognizer(Estimator):
         choose: choose settings by leaving one out, given three clips a class.
         cache: folder for features of the supports; :func:`a2m2.data.default_cache` when None.
         num_threads: clips worked on at the same time; results do not depend on it.
+        device: where clips are encoded: ``cpu``, ``cuda``, or ``auto``, which takes a GPU if there is one. What is
+            saved does not tell.
 
     Attributes:
         classes_: the enrolled classes, sorted.
@@ -70,6 +73,7 @@ class Recognizer(Estimator):
         choose: bool = True,
         cache: str | Path | None = None,
         num_threads: int = 2,
+        device: DeviceName = "auto",
     ) -> None:
         self.weights = weights
         self.backbone = backbone
@@ -78,12 +82,18 @@ class Recognizer(Estimator):
         self.choose = choose
         self.cache = cache
         self.num_threads = num_threads
+        self.device: DeviceName = device
 
     # --- making one ---
 
     @classmethod
     def from_weights(
-        cls, weights: str | Path, *, cache: str | Path | None = None, num_threads: int = 2
+        cls,
+        weights: str | Path,
+        *,
+        cache: str | Path | None = None,
+        num_threads: int = 2,
+        device: DeviceName = "auto",
     ) -> Recognizer:
         """One that sees with a trained network: a training folder, a weights file, or the name of a shipped one.
 
@@ -91,7 +101,7 @@ class Recognizer(Estimator):
             WeightsError: there is none.
             ConfigError: it was trained with another matcher than A².
         """
-        made = cls(weights=str(weights), cache=cache, num_threads=num_threads)
+        made = cls(weights=str(weights), cache=cache, num_threads=num_threads, device=device)
         made._source()
         return made
 
@@ -105,6 +115,7 @@ class Recognizer(Estimator):
         choose: bool = True,
         cache: str | Path | None = None,
         num_threads: int = 2,
+        device: DeviceName = "auto",
     ) -> Recognizer:
         """One that needs no training: a hub name, a folder of ``transformers``, or ``motion-filters``.
 
@@ -118,16 +129,25 @@ class Recognizer(Estimator):
             choose=choose,
             cache=cache,
             num_threads=num_threads,
+            device=device,
         )
         made._source()
         return made
 
     @classmethod
-    def load(cls, path: str | Path, *, cache: str | Path | None = None, num_threads: int = 2) -> Recognizer:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        cache: str | Path | None = None,
+        num_threads: int = 2,
+        device: DeviceName = "auto",
+    ) -> Recognizer:
         """One that :meth:`save` has written. No code in the file is run.
 
         Raises:
             WeightsError: no file, a damaged, changed or foreign one, or a backbone that is not to be had.
+            ConfigError: no GPU where one is asked for.
         """
         enrolled = load_enrolled(Path(path))
         origin, video = enrolled.encoder.origin, enrolled.encoder.video
@@ -137,8 +157,10 @@ class Recognizer(Estimator):
             size=video.crop,
             cache=cache,
             num_threads=num_threads,
+            device=device,
         )
         made.enrolled_ = enrolled
+        made._seeing()
         return made
 
     def save(self, path: str | Path) -> None:
@@ -189,7 +211,7 @@ class Recognizer(Estimator):
         Raises:
             DataError: as :meth:`fit`; or features of earlier clips that are no longer in the cache.
         """
-        before, listed = self._enrolled(), as_clips(clips)
+        before, listed = self._seeing(), as_clips(clips)
         self.enrolled_ = add_clips(self._place(progress), before, listed, label, refit=refit)
         return self
 
@@ -199,7 +221,7 @@ class Recognizer(Estimator):
         Raises:
             DataError: no such class, or the only one; or features that are no longer in the cache.
         """
-        self.enrolled_ = remove_class(self._place(progress), self._enrolled(), label, refit=refit)
+        self.enrolled_ = remove_class(self._place(progress), self._seeing(), label, refit=refit)
         return self
 
     def rearrange(
@@ -218,7 +240,7 @@ class Recognizer(Estimator):
         Raises:
             DataError: as :meth:`fit`; or not one label for each enrolled clip.
         """
-        before, listed = self._enrolled(), as_clips(clips)
+        before, listed = self._seeing(), as_clips(clips)
         if len(added_labels) != len(listed):
             raise DataError(
                 f"expected one label a clip, got {len(listed)} clips and {len(added_labels)} labels; match them"
@@ -293,7 +315,7 @@ class Recognizer(Estimator):
         Raises:
             DecodeError: the clip cannot be decoded.
         """
-        enrolled = self._enrolled()
+        enrolled = self._seeing()
         (checked,) = as_clips([clip])
         sampled = sample_clip(checked, enrolled.encoder.video)
         queries, match = enrolled.match([sampled])
@@ -361,6 +383,13 @@ class Recognizer(Estimator):
             raise NotEnrolledError("nothing is enrolled yet; call fit(clips, labels) first")
         return self.enrolled_
 
+    def _seeing(self) -> Enrolled:
+        """What is enrolled, its encoder where ``device`` says."""
+        enrolled, device = self._enrolled(), find_device(self.device)
+        if enrolled.encoder.device.type != device.type:
+            enrolled.encoder.to(device)
+        return enrolled
+
     def _place(self, progress: Progress | None = None) -> Workplace:
         cache = default_cache() if self.cache is None else Path(self.cache)
         return Workplace(cache, self.choose, self.num_threads, progress)
@@ -368,11 +397,17 @@ class Recognizer(Estimator):
     def _source(self) -> Source:
         origin = check_origin(self.weights, self.backbone)
         store = self._place().store
-        return open_source(origin, num_frames=self.num_frames, size=self.size, store=store)
+        return open_source(
+            origin,
+            num_frames=self.num_frames,
+            size=self.size,
+            store=store,
+            device=find_device(self.device),
+        )
 
     def _each(self, clips: Sequence[ClipLike]) -> Iterator[NDArray[np.float64] | DecodeError]:
         """Scores of each clip for every class, or why it cannot be decoded."""
-        enrolled = self._enrolled()
+        enrolled = self._seeing()
 
         def answer(clip: ClipLike) -> NDArray[np.float64] | DecodeError:
             try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from a2m2.data.store import FeatureStore
+from a2m2.devices import CPU
 from a2m2.eval.describe import concatenate, describe, fit_clips
 from a2m2.eval.maps import ClipMaps, MapBank
 from a2m2.eval.trained import is_described, load_descriptors, store_descriptors
@@ -90,7 +93,7 @@ class FrozenSource(Source):
         assert isinstance(encoder, FrozenEncoder)
         m2 = encoder.settings.m2
         maps = (self.bank.load(digest, m2.stages) for digest in digests)
-        return concatenate(list(describe(m2, encoder.fit, maps)))
+        return concatenate(list(describe(m2, encoder.fit, maps, device=encoder.device)))
 
 
 class TrainedSource(Source):
@@ -122,26 +125,32 @@ class TrainedSource(Source):
         return load_descriptors(self.encoder.saved, digests, self.store)[0]
 
 
-def open_source(origin: Origin, *, num_frames: int, size: int, store: FeatureStore) -> Source:
-    """The source called ``origin``; frames and size are for a backbone, a network has its own.
+def open_source(
+    origin: Origin, *, num_frames: int, size: int, store: FeatureStore, device: torch.device = CPU
+) -> Source:
+    """The source called ``origin``, on ``device``; frames and size are for a backbone, a network has its own.
 
     Raises:
         WeightsError: there is none, or it cannot be read.
         ConfigError: a network with another matcher than A².
     """
     if origin.kind == "weights":
-        return TrainedSource(TrainedEncoder(load_network(origin.name), origin), store)
+        encoder = TrainedEncoder(load_network(origin.name), origin)
+        encoder.to(device)
+        return TrainedSource(encoder, store)
     choices = frozen_settings(origin.name, num_frames=num_frames, size=size)
     stages = dict.fromkeys(stage for settings in choices for stage in settings.m2.stages)
-    return FrozenSource(load_backbone(origin.name, stages=tuple(stages)), choices, store)
+    return FrozenSource(load_backbone(origin.name, stages=tuple(stages)).to(device), choices, store)
 
 
 def source_of(encoder: ClipEncoder, store: FeatureStore) -> Source:
-    """The source that an encoder came from."""
+    """The source that an encoder came from, on the same device."""
     if isinstance(encoder, TrainedEncoder):
         return TrainedSource(encoder, store)
     video = encoder.video
-    return open_source(encoder.origin, num_frames=video.num_frames, size=video.crop, store=store)
+    return open_source(
+        encoder.origin, num_frames=video.num_frames, size=video.crop, store=store, device=encoder.device
+    )
 
 
 def frozen_settings(name: str, *, num_frames: int, size: int) -> tuple[NetworkSettings, ...]:

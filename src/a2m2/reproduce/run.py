@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from a2m2.devices import DeviceName
 from a2m2.errors import ConfigError
 from a2m2.eval.evaluate import evaluate
 from a2m2.eval.results import MARKER
@@ -32,7 +34,7 @@ def run(
     cache: Path | None = None,
     progress: Progress,
     num_threads: int | None = None,
-    accelerator: str = "auto",
+    accelerator: DeviceName | Literal["gpu"] = "auto",
 ) -> tuple[Tested, ...]:
     """Train and test; what is done already is kept, and what was interrupted goes on.
 
@@ -44,7 +46,7 @@ def run(
         cache: as in :func:`a2m2.train.train.train`.
         progress: told about every step.
         num_threads: as in :func:`a2m2.train.train.train`.
-        accelerator: ``auto``, ``cpu`` or ``gpu``, for the trainings.
+        accelerator: ``auto``, ``cpu``, or ``gpu`` or ``cuda``, which are the same; for the tests too.
 
     Raises:
         A2M2Error: settings, data or weights that cannot be used; trainings or tests in ``job.out`` with other settings
@@ -76,17 +78,32 @@ def run(
             accelerator=accelerator,
         )
     return tuple(
-        _test(job, shot, cache=cache, progress=_named(progress, shot), num_threads=num_threads)
+        _test(
+            job,
+            shot,
+            cache=cache,
+            progress=_named(progress, shot),
+            num_threads=num_threads,
+            device="cuda" if accelerator == "gpu" else accelerator,
+        )
         for shot in job.shots
     )
 
 
 def _test(
-    job: Reproduction, shot: int, *, cache: Path | None, progress: Progress, num_threads: int | None
+    job: Reproduction,
+    shot: int,
+    *,
+    cache: Path | None,
+    progress: Progress,
+    num_threads: int | None,
+    device: DeviceName,
 ) -> Tested:
     folder, settings = job.tested(shot), job.test(shot)
     if not (folder / MARKER).is_file():
-        result = evaluate(settings, out=folder, cache=cache, progress=progress, num_threads=num_threads)
+        result = evaluate(
+            settings, out=folder, cache=cache, progress=progress, num_threads=num_threads, device=device
+        )
         return Tested(shot, result.run, result.summary)
     record = read_run(folder)
     protocol = settings.protocol.model_dump(mode="json")

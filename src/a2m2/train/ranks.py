@@ -20,6 +20,7 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvir
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
+from a2m2.devices import find_device
 from a2m2.errors import A2M2Error, ConfigError, RankLostError, TrainingError
 
 T = TypeVar("T")
@@ -177,19 +178,21 @@ def joined(accelerator: str) -> Iterator[Ranks]:
     """Join the other processes for the length of a ``with`` block, if this one was started as one of several.
 
     Args:
-        accelerator: ``auto``, ``cpu`` or ``gpu``; GPUs talk by NCCL, everything else by gloo.
+        accelerator: ``auto``, ``cpu``, or ``gpu`` or ``cuda``; GPUs talk by NCCL, everything else by gloo.
 
     Raises:
-        ConfigError: fewer GPUs than processes on this machine.
+        ConfigError: no GPU where one is asked for, or fewer GPUs than processes on this machine.
         RankLostError: another process ended, at any time inside the block.
     """
+    if accelerator == "cuda" or (accelerator == "gpu" and not torch.backends.mps.is_available()):
+        find_device("cuda")
     ranks = ranks_of(os.environ)
     if ranks.size == 1:
         yield ranks
         return
     _name_the_meeting_place()
     gpus = torch.cuda.device_count() if accelerator != "cpu" else 0
-    if accelerator == "gpu" and gpus < ranks.local_size:
+    if accelerator in ("gpu", "cuda") and gpus < ranks.local_size:
         raise ConfigError(
             f"{ranks.local_size} processes on this machine, which shows each of them {gpus} GPUs; start one process "
             "a GPU, all of which must see all GPUs"

@@ -61,7 +61,7 @@ def train(
         cache: folder for decoded clips and digests; :func:`a2m2.data.default_cache` when None.
         progress: told about every step.
         num_threads: of tensor operations; as torch has it when None.
-        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        accelerator: ``auto``, ``cpu``, or ``gpu`` or ``cuda``, which are the same.
         tensorboard: write the metrics for TensorBoard too, into ``out/tensorboard``.
 
     Raises:
