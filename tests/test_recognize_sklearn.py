@@ -131,7 +131,7 @@ def test_clone_and_parameters(cache: Path) -> None:
     check_is_fitted(fitted)
     assert is_classifier(fitted)
     assert set(fitted.get_params()) == {
-        "weights", "backbone", "num_frames", "size", "choose", "cache", "num_threads",
+        "weights", "backbone", "num_frames", "size", "choose", "cache", "num_threads", "device",
     }  # fmt: skip
     assert fitted.set_params(num_frames=6).num_frames == 6
     with pytest.raises(ValueError, match="no parameter 'frames' of Recognizer; known are weights, backbone"):

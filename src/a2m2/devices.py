@@ -83,24 +83,21 @@ def encoding(device: torch.device) -> Iterator[None]:
 @contextmanager
 def whole_float32() -> Iterator[None]:
     """Convolutions of float32 on GPUs without rounding to TF32; as before at the end. Set for the whole process."""
-    cudnn = torch.backends.cudnn
-    if not hasattr(cudnn, "conv"):  # before torch 2.9
-        before = cudnn.allow_tf32
-        cudnn.allow_tf32 = False
-        try:
-            yield
-        finally:
-            cudnn.allow_tf32 = before
-        return
-    parts: tuple[Any, ...] = (cudnn.conv, cudnn.rnn)  # alike, or torch refuses to say whether TF32 is allowed
-    kept = [part.fp32_precision for part in parts]
-    for part in parts:
-        part.fp32_precision = "ieee"
+    owner, name, whole = _convolution_setting()
+    before = getattr(owner, name)
+    setattr(owner, name, whole)
     try:
         yield
     finally:
-        for part, precision in zip(parts, kept, strict=True):
-            part.fp32_precision = precision
+        setattr(owner, name, before)
+
+
+def _convolution_setting() -> tuple[Any, str, Any]:
+    """Where torch keeps the precision of convolutions, and what it is called there when it is whole."""
+    cudnn: Any = torch.backends.cudnn
+    if hasattr(cudnn, "conv"):
+        return cudnn.conv, "fp32_precision", "ieee"
+    return cudnn, "allow_tf32", False  # before torch 2.9
 
 
 def stacked(tensors: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -23,7 +23,7 @@ from a2m2.matching.node_weights import FLOOR, WeightRule, WeightSource, energy_w
 from a2m2.matching.order import OrderAxis, candidate_positions, order_cost
 from a2m2.matching.shots import ShotRule, merge_shots
 from a2m2.matching.temperature import Temperature
-from a2m2.ot import emd_with_plan, emd_within, solve_values
+from a2m2.ot import emd, emd_with_plan, emd_within
 from a2m2.structures import Descriptors, Evidence, Match
 
 
@@ -172,7 +172,7 @@ class A2Matcher(Matcher):
         if self.tolerance > 0:
             value = emd_within(cost, a, b, tolerance=self.tolerance, num_threads=self.num_threads).value
         else:
-            value = solve_values(cost, a, b, num_threads=self.num_threads).value
+            value = emd(cost, a, b, num_threads=self.num_threads)
         return temperature * (1 - value.view(num_episodes, num_query, -1))
 
     def _positions(self, descriptors: Descriptors) -> Float[Tensor, "batch node"] | None:
