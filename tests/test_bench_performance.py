@@ -48,7 +48,7 @@ def test_a_page_of_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Not measured yet: `a2m2 bench kills --json FOLDER/kills.json`." in text
     assert "![Cost against ways](speed/costs-1.svg)" in text
     ElementTree.fromstring((tmp_path / "docs" / "speed" / "costs-1.svg").read_text())
-    assert "not measured: episodes, coarse, search, decode, kills, fuzz" in capsys.readouterr().out
+    assert "not measured: episodes, coarse, search, decode, gpu, kills, fuzz" in capsys.readouterr().out
 
 
 def test_one_section_is_put_in_place_and_the_others_stay(

@@ -30,6 +30,7 @@ SECTIONS = {
     "coarse": "Long videos: coarse to fine",
     "search": "Search in collections",
     "decode": "Decoding",
+    "gpu": "A GPU beside the cores",
     "kills": "Killed commands",
     "fuzz": "Damaged inputs",
 }

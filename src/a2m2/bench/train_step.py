@@ -91,7 +91,7 @@ def run(settings: TrainSettings, stage: Stage, *, steps: int, device: str = "cpu
         "checkpoint_backbone": settings.checkpoint_backbone,
         "threads": torch.get_num_threads(),
         "loss": float(loss.detach()),
-        "seconds": [round(value, 2) for value in seconds],
+        "seconds": [round(value, 5) for value in seconds],
         "peak_memory_gib": round(peak / 2**30, 2),
     }
 
