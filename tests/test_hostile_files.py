@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,18 @@ def test_a_checkpoint_runs_no_code(content: bytes, tmp_path: Path, monkeypatch: 
     with pytest.raises(TrainingError, match=r"last\.ckpt cannot be read as a checkpoint"):
         SafeCheckpointIO().load_checkpoint(tmp_path / "last.ckpt")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_asks_for_an_endless_name(tmp_path: Path) -> None:
+    """torch takes the square of the name's length to refuse it: minutes for this one."""
+    models.checkpoint(tmp_path)
+    repacked(tmp_path / "last.ckpt", b"\x80\x02ctorch\n" + b"[" * 60_000 + b"\n.")
+    begin = time.process_time()
+    with pytest.raises(
+        TrainingError, match=r"last\.ckpt cannot be read as a checkpoint \(it asks for torch \[{7}"
+    ):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "last.ckpt")
+    assert time.process_time() - begin < 2
 
 
 def test_a_checkpoint_that_would_grow_is_refused(tmp_path: Path) -> None:

@@ -263,6 +263,9 @@ def test_one_query_less_is_noticed() -> None:
     for records, message in cases:
         with pytest.raises(RecordError, match=message):
             summarize(run, records)
+    with pytest.raises(RecordError) as caught:
+        summarize(replace(run, methods={"a" * 9000: {}}), good)
+    assert len(str(caught.value)) < 500
     with pytest.raises(RecordError, match=r"^the run names no method; evaluate again"):
         summarize(replace(run, methods={}), good)
 

@@ -305,7 +305,7 @@ def _check_record(run: RunRecord, record: EpisodeRecord, expected: int) -> None:
     if record.predictions.keys() != run.methods.keys():
         got = shorten(", ".join(record.predictions)) or "none"
         raise RecordError(
-            f"episode {expected}: expected answers of {', '.join(run.methods)}, got {got}; evaluate again"
+            f"episode {expected}: expected answers of {shorten(', '.join(run.methods))}, got {got}; evaluate again"
         )
     for method, answers in record.predictions.items():
         if len(answers) != num_queries:

@@ -98,9 +98,10 @@ def encoder_of(
     backbone = load_backbone(origin.name, stages=[str(stage) for stage in settings.m2.stages])
     encoder = FrozenEncoder(backbone, settings, Fit.from_tensors(weights))
     if encoder.digest != header["weights_digest"]:
+        before = shorten(str(header["weights_digest"]))
         raise WeightsError(
-            f"{path} was made with {origin.name} of weights {header['weights_digest']}, but what is there now has "
-            f"weights {encoder.digest}; get the former back, or {again}"
+            f"{path} was made with {origin.name} of weights {before}, but what is there now has weights "
+            f"{encoder.digest}; get the former back, or {again}"
         )
     return encoder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import struct
 import warnings
 import zipfile
@@ -20,7 +21,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from a2m2.checks import atomic_path
 from a2m2.errors import A2M2Error, TrainingError
 from a2m2.ot import TransportError
-from a2m2.reading import why
+from a2m2.reading import shorten, why
 from a2m2.train.batches import Batch, BatchLoader
 from a2m2.train.folder import HEAD, TrainingFolder
 from a2m2.train.ranks import ALONE, Ranks
@@ -30,6 +31,8 @@ from a2m2.train_records import BestStep, Metric, TrainRecord
 from a2m2.weights import save_network, write_tensors
 
 _PARTS = {"state_dict", "loops", "callbacks"}
+_LONGEST_NAME = 200
+"""Of a class that a checkpoint may name; torch takes the square of its length to refuse it."""
 _DAMAGE = (
     OSError,
     EOFError,
@@ -112,15 +115,25 @@ def _check_packing(path: Path) -> None:
 
     Raises:
         zipfile.BadZipFile: no archive.
-        ValueError: something in it is compressed, or claims more bytes than the file has.
+        ValueError: something in it is compressed, or claims more bytes than the file has; a name of no class; a pickle
+            that is damaged.
     """
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise ValueError("it is compressed")
-    if sum(entry.file_size for entry in entries) > size:
-        raise ValueError("its parts claim more bytes than it has")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed")
+        if sum(entry.file_size for entry in entries) > size:
+            raise ValueError("its parts claim more bytes than it has")
+        for entry in entries:
+            if entry.filename.endswith("/data.pkl"):
+                _check_names(archive.read(entry))
+
+
+def _check_names(content: bytes) -> None:
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name == "GLOBAL" and len(str(argument)) > _LONGEST_NAME:
+            raise ValueError(f"it asks for {shorten(str(argument), 80)}")
 
 
 def _count_batches(checkpoint: dict[str, Any], ranks: Ranks) -> None:
