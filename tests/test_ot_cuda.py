@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from a2m2.bench import ot_gpu
+from a2m2.bench.figures import read_figures
 from a2m2.bench.ot_problems import FAMILIES, walks
 from a2m2.ot import TransportError, TransportPlan, UncertifiedError, solve
 from a2m2.ot import cuda as gpu
@@ -190,3 +192,24 @@ def test_refusals_on_a_gpu(device: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(gpu, "pivot_cap", lambda *sizes: 0)
     with pytest.raises(UncertifiedError, match="within 0 pivots"):
         gpu.solve(*there(problems(CASES["walks, 14 by 14"]), device))
+
+
+def test_the_bench_says_that_there_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert ot_gpu.main([]) == 1
+    assert "error: no CUDA device here" in capsys.readouterr().out
+
+
+def test_the_bench_on_a_gpu(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ot_gpu, "SIZES", ((14, 100), (56, 20)))
+    path = tmp_path / "ot_gpu.json"
+    assert ot_gpu.main(["--rounds", "1", "--json", str(path)]) == 0
+    tables, content = read_figures(path)
+    assert [table.title for table in tables] == ["Problems a second", "Occupancy"]
+    assert all(speed["largest difference"] <= 1e-6 for speed in content["speeds"])
+    assert all(speed["warps an SM"] >= 1 for speed in content["speeds"])
+    assert "n = 56, batch 20" in capsys.readouterr().out

@@ -65,9 +65,24 @@ def solve_values(
 
 def fits(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> bool:
     """Whether problems of this size can be solved here."""
-    if max(rows, columns) > LARGEST_SIDE:
-        return False
-    return bool(_kernels().warp_bytes(rows, columns, DTYPES[dtype].itemsize) <= SHARED_BYTES)
+    return max(rows, columns) <= LARGEST_SIDE and shared_bytes(rows, columns, dtype) <= SHARED_BYTES
+
+
+def shared_bytes(rows: int, columns: int, dtype: torch.dtype) -> int:
+    """Shared memory that a problem takes."""
+    size: int = _kernels().warp_bytes(rows, columns, DTYPES[dtype].itemsize)
+    return size
+
+
+def problems_a_block(shared: int) -> int:
+    """How many problems of so many bytes a block takes."""
+    return 2 if 2 * shared <= BLOCK_BYTES else 1
+
+
+def compiled_for(dtype: torch.dtype) -> tuple[int, int]:
+    """Registers, and bytes of local memory, of a thread of the kernel for a dtype, once it has run."""
+    kernel = _kernels().kernel_for(DTYPES[dtype])
+    return max(kernel.get_regs_per_thread().values()), max(kernel.get_local_mem_per_thread().values())
 
 
 @functools.cache
@@ -79,10 +94,6 @@ def _kernels() -> ModuleType:
             f"solving on a GPU needs Numba's CUDA target ({error}); install it with pip install 'a2m2[cuda]'"
         ) from None
     return warp_kernel
-
-
-def _problems_a_block(shared: int) -> int:
-    return 2 if 2 * shared <= BLOCK_BYTES else 1
 
 
 def _solve(cost: Tensor, a: Tensor, b: Tensor, *, with_plan: bool) -> DeviceResults:
@@ -124,7 +135,7 @@ def launch(
     max_pivots: int,
     *,
     with_plan: bool,
-    problems_a_block: int | None = None,
+    block: int | None = None,
 ) -> None:
     """Start the kernel on PyTorch's current stream and do not wait for it.
 
@@ -134,20 +145,21 @@ def launch(
         status: ``(batch,)`` uint8, where :data:`a2m2.ot.kernel.SOLVED` or why not goes.
         max_pivots: after which a problem is given up.
         with_plan: whether plans are wanted.
-        problems_a_block: None for as many as suit their size.
+        block: problems a block; None for as many as suit their size.
     """
     cost, a, b = inputs
-    shared = _kernels().warp_bytes(a.shape[1], b.shape[1], cost.element_size())
-    if problems_a_block is None:
-        problems_a_block = 1 if not cost.is_cuda else _problems_a_block(shared)
-    blocks = -(-len(status) // problems_a_block)
+    shared = shared_bytes(a.shape[1], b.shape[1], cost.dtype)
+    if block is None:
+        # The simulator's lanes share one list: one warp a block.
+        block = problems_a_block(shared) if cost.is_cuda else 1
+    blocks = -(-len(status) // block)
     plan = results.plan.view(-1) if with_plan else results.value
     arrays = [_shared(tensor) for tensor in (cost, a, b, plan, *results[1:], status)]
     kernel = _kernels().kernel_for(DTYPES[cost.dtype])
     with warnings.catch_warnings():
         # Few problems leave most of a GPU idle; that is the caller's business.
         warnings.filterwarnings("ignore", message=".*under-utilization.*")
-        kernel[blocks, (32, problems_a_block), _stream(cost), problems_a_block * shared](
+        kernel[blocks, (32, block), _stream(cost), block * shared](
             *arrays[:3], max_pivots, shared, arrays[3], with_plan, *arrays[4:]
         )
 
