@@ -35,8 +35,8 @@ from a2m2.ot.solver import pivot_cap
 SIZES = ((14, 1000), (14, 100_000), (56, 10_000))
 """Nodes and batch."""
 
-BLOCKS = (1, 2, 4, 8)
-"""Problems a block that are tried."""
+LIMITS = (None, 80, 64)
+"""Most registers of a thread that are tried: more warps have room, and more numbers are kept outside of registers."""
 
 QUEUED = 5
 """Launches between two events."""
@@ -45,15 +45,16 @@ SM_REGISTERS = 65_536
 """Registers of an SM of every GPU since Maxwell (2014)."""
 
 SM_BLOCKS = 32
-"""Blocks of an SM; fewer on some small GPUs."""
+"""Blocks of an SM; 16 or 24 on some small GPUs."""
+
+SHARED_OF_SYSTEM = 1024
+"""Bytes of shared memory that CUDA keeps of every block."""
 
 
 class Batch(NamedTuple):
     """Problems of one size, and where their results go."""
 
-    cost: Tensor
-    a: Tensor
-    b: Tensor
+    inputs: tuple[Tensor, Tensor, Tensor]
     results: DeviceResults
     status: Tensor
 
@@ -112,9 +113,7 @@ def measure(nodes: int, batch: int, rounds: int, seed: int) -> dict[str, Any]:
     first = time.perf_counter() - start
     expected = solve_values(*here)
     place = Batch(
-        cost.view(-1),
-        a,
-        b,
+        (cost.view(-1), a, b),
         DeviceResults(
             plan=cost.new_empty((batch, 0, 0)),
             value=cost.new_empty(batch),
@@ -125,14 +124,18 @@ def measure(nodes: int, batch: int, rounds: int, seed: int) -> dict[str, Any]:
         ),
         cost.new_empty(batch, dtype=torch.uint8),
     )
+    kernels = {limit: gpu.kernel_for(nodes, nodes, cost.dtype, limit) for limit in LIMITS}
+    for kernel in kernels.values():
+        _kernel_seconds(place, kernel)
+    kernel = gpu.kernel_for(nodes, nodes, cost.dtype, gpu.registers_for(nodes, nodes))
     ways: dict[str, Callable[[], float]] = {
         "call": lambda: _wall(lambda: gpu.solve_values(cost, a, b).value),
         "from the host": lambda: _wall(
             lambda: gpu.solve_values(*(tensor.cuda() for tensor in here)).value.cpu()
         ),
         "host": lambda: _wall(lambda: solve_values(*here).value),
-        "kernel": partial(_kernel_seconds, place, None),
-        **{f"{count} a block": partial(_kernel_seconds, place, count) for count in _counts(nodes)},
+        "kernel": partial(_kernel_seconds, place, kernel),
+        **{_limit(limit): partial(_kernel_seconds, place, other) for limit, other in kernels.items()},
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
@@ -153,13 +156,12 @@ def measure(nodes: int, batch: int, rounds: int, seed: int) -> dict[str, Any]:
         "largest gap": float(solved.certificate.gap.max()),
         "largest marginal error": float(solved.certificate.marginal_error.max()),
         "least reduced cost": float(solved.certificate.least_reduced_cost.min()),
-        **_occupancy(nodes),
+        "occupancy": {_limit(limit): _occupancy(nodes, other) for limit, other in kernels.items()},
     }
 
 
-def _counts(nodes: int) -> list[int]:
-    shared = gpu.shared_bytes(nodes, nodes, torch.float32)
-    return [count for count in BLOCKS if count * shared <= gpu.SHARED_BYTES]
+def _limit(registers: int | None) -> str:
+    return "no limit" if registers is None else f"{registers} at most"
 
 
 def _wall(function: Callable[[], object]) -> float:
@@ -170,37 +172,34 @@ def _wall(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _kernel_seconds(place: Batch, block: int | None) -> float:
+def _kernel_seconds(place: Batch, kernel: Any) -> float:
     """GPU time of one launch; the queue is filled while the GPU waits, so that it does not wait for the host."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    max_pivots = pivot_cap(place.a.shape[1], place.b.shape[1])
+    _, a, b = place.inputs
+    max_pivots = pivot_cap(a.shape[1], b.shape[1])
     torch.cuda._sleep(40_000_000)
     begin.record()
     for _ in range(QUEUED):
-        gpu.launch(place[:3], place.results, place.status, max_pivots, with_plan=False, block=block)
+        gpu.launch(place.inputs, place.results, place.status, max_pivots, with_plan=False, kernel=kernel)
     end.record()
     torch.cuda.synchronize()
-    return begin.elapsed_time(end) / 1e3 / QUEUED
+    return float(begin.elapsed_time(end)) / 1e3 / QUEUED
 
 
-def _occupancy(nodes: int) -> dict[str, int]:
-    """What a problem takes of an SM, and how many have room in it at once."""
+def _occupancy(nodes: int, kernel: Any) -> dict[str, int]:
+    """What a problem takes of an SM, and how many have room in it at once; the kernel has run."""
     shared = gpu.shared_bytes(nodes, nodes, torch.float32)
-    count = gpu.problems_a_block(shared)
-    registers, local = gpu.compiled_for(torch.float32)
+    registers = max(kernel.get_regs_per_thread().values())
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-    blocks = min(
-        properties.shared_memory_per_multiprocessor // (count * shared + 1024),
-        SM_REGISTERS // (-(-registers // 8) * 8 * 32 * count),
-        properties.max_threads_per_multi_processor // (32 * count),
-        SM_BLOCKS,
-    )
     return {
         "shared bytes": shared,
-        "problems a block": count,
         "registers": registers,
-        "local bytes": local,
-        "warps an SM": blocks * count,
+        "local bytes": max(kernel.get_local_mem_per_thread().values()),
+        "warps an SM": min(
+            properties.shared_memory_per_multiprocessor // (shared + SHARED_OF_SYSTEM),
+            SM_REGISTERS // (-(-registers // 8) * 8 * 32),
+            SM_BLOCKS,
+        ),
     }
 
 
@@ -226,9 +225,9 @@ def _speed_table(speeds: list[dict[str, Any]]) -> FigureTable:
             "call",
             "from the host",
             "host",
-            "times the host: kernel",
-            "call",
-            "from the host",
+            "kernel, times the host",
+            "call, times",
+            "from the host, times",
         ),
         tuple(rows),
         note=f"{torch.cuda.get_device_name()}; the host with {torch.get_num_threads()} threads; float32, no plans. All "
@@ -238,23 +237,22 @@ def _speed_table(speeds: list[dict[str, Any]]) -> FigureTable:
 
 
 def _occupancy_table(speeds: list[dict[str, Any]]) -> FigureTable:
-    names = ("shared bytes", "problems a block", "registers", "local bytes", "warps an SM")
-    rows = []
-    for speed in speeds:
-        spent = [speed["seconds"].get(f"{count} a block") for count in BLOCKS]
-        rows.append(
-            (
-                f"n = {speed['nodes']}, batch {speed['batch']:,}",
-                *(speed[name] for name in names),
-                *(None if one is None else one / speed["batch"] * 1e9 for one in spent),
-            )
+    names = ("shared bytes", "registers", "local bytes", "warps an SM")
+    rows = [
+        (
+            f"n = {speed['nodes']}, batch {speed['batch']:,}, {limit}",
+            *(occupancy[name] for name in names),
+            speed["seconds"][limit] / speed["batch"] * 1e9,
         )
+        for speed in speeds
+        for limit, occupancy in speed["occupancy"].items()
+    ]
     return FigureTable(
-        "Occupancy",
-        ("problems", *names, *(f"ns, {count} a block" for count in BLOCKS)),
+        "Registers and occupancy",
+        ("problems, registers", *names, "kernel, ns a problem"),
         tuple(rows),
-        note="Registers and local bytes are those of a thread; warps an SM is what memory, registers and blocks leave "
-        "room for; then the kernel's time a problem with so many problems a block.",
+        note="Registers and local bytes are those of a thread; warps an SM is what shared memory, registers and the "
+        f"{SM_BLOCKS} blocks of an SM leave room for.",
     )
 
 

@@ -29,8 +29,9 @@ SHARED_BYTES = 48 * 1024
 LARGEST_SIDE = 128
 """Most rows, and most columns: the place of a cost has 14 bits."""
 
-BLOCK_BYTES = 12 * 1024
-"""Shared memory up to which a block takes a second problem: an SM holds 32 blocks, and as many as 64 warps."""
+FEW_REGISTERS = 64
+"""Registers of a thread that leave an SM room for 32 warps, as many as it holds blocks (our choice: see
+``python -m a2m2.bench.ot_gpu``). Large problems have no limit, for shared memory leaves room for fewer."""
 
 
 def solve(
@@ -44,7 +45,7 @@ def solve(
 
     Args:
         cost: ``(batch, row, column)``, finite, of any sign. A problem has to fit into 48 KiB of shared memory
-            (:func:`fits`): up to 76 by 76 in float32 and 64 by 64 in float64.
+            (:func:`fits`): up to 85 by 85 in float32 and 64 by 64 in float64.
         a: ``(batch, row)``.
         b: ``(batch, column)``.
 
@@ -70,19 +71,19 @@ def fits(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> bool:
 
 def shared_bytes(rows: int, columns: int, dtype: torch.dtype) -> int:
     """Shared memory that a problem takes."""
-    size: int = _kernels().warp_bytes(rows, columns, DTYPES[dtype].itemsize)
+    size: int = _kernels().room_for(rows, columns).bytes(rows, DTYPES[dtype].itemsize)
     return size
 
 
-def problems_a_block(shared: int) -> int:
-    """How many problems of so many bytes a block takes."""
-    return 2 if 2 * shared <= BLOCK_BYTES else 1
+def registers_for(rows: int, columns: int) -> int | None:
+    """Most registers of a thread; None for no limit."""
+    return FEW_REGISTERS if rows + columns <= 2 * 32 else None
 
 
-def compiled_for(dtype: torch.dtype) -> tuple[int, int]:
-    """Registers, and bytes of local memory, of a thread of the kernel for a dtype, once it has run."""
-    kernel = _kernels().kernel_for(DTYPES[dtype])
-    return max(kernel.get_regs_per_thread().values()), max(kernel.get_local_mem_per_thread().values())
+def kernel_for(rows: int, columns: int, dtype: torch.dtype, max_registers: int | None) -> Any:
+    """The kernel of Numba for problems of this size; the first call with it compiles it."""
+    kernels = _kernels()
+    return kernels.kernel_for(DTYPES[dtype], kernels.room_for(rows, columns), max_registers)
 
 
 @functools.cache
@@ -102,7 +103,7 @@ def _solve(cost: Tensor, a: Tensor, b: Tensor, *, with_plan: bool) -> DeviceResu
     _check_place(cost)
     if not fits(num_rows, num_columns, cost.dtype):
         raise GpuError(
-            f"expected problems that fit into {SHARED_BYTES // 1024} KiB of shared memory, up to 76 by 76 in float32 "
+            f"expected problems that fit into {SHARED_BYTES // 1024} KiB of shared memory, up to 85 by 85 in float32 "
             f"and 64 by 64 in float64, got {num_rows} by {num_columns} in {cost.dtype}; solve them on the host: "
             "a2m2.ot.solve"
         )
@@ -119,7 +120,8 @@ def _solve(cost: Tensor, a: Tensor, b: Tensor, *, with_plan: bool) -> DeviceResu
     status = cost.new_empty(batch, dtype=torch.uint8)
     max_pivots = pivot_cap(num_rows, num_columns)
     if batch:
-        launch((flat, a, b), results, status, max_pivots, with_plan=with_plan)
+        kernel = kernel_for(num_rows, num_columns, cost.dtype, registers_for(num_rows, num_columns))
+        launch((flat, a, b), results, status, max_pivots, with_plan=with_plan, kernel=kernel)
         unsolved = torch.nonzero(status != SOLVED)
         if len(unsolved):
             problem = int(unsolved[0])
@@ -135,9 +137,9 @@ def launch(
     max_pivots: int,
     *,
     with_plan: bool,
-    block: int | None = None,
+    kernel: Any,
 ) -> None:
-    """Start the kernel on PyTorch's current stream and do not wait for it.
+    """Start a kernel on PyTorch's current stream and do not wait for it.
 
     Args:
         inputs: costs, flat, and both weights, contiguous.
@@ -145,22 +147,18 @@ def launch(
         status: ``(batch,)`` uint8, where :data:`a2m2.ot.kernel.SOLVED` or why not goes.
         max_pivots: after which a problem is given up.
         with_plan: whether plans are wanted.
-        block: problems a block; None for as many as suit their size.
+        kernel: of :func:`kernel_for`.
     """
     cost, a, b = inputs
-    shared = shared_bytes(a.shape[1], b.shape[1], cost.dtype)
-    if block is None:
-        # The simulator's lanes share one list: one warp a block.
-        block = problems_a_block(shared) if cost.is_cuda else 1
-    blocks = -(-len(status) // block)
+    room = _kernels().room_for(a.shape[1], b.shape[1])
     plan = results.plan.view(-1) if with_plan else results.value
     arrays = [_shared(tensor) for tensor in (cost, a, b, plan, *results[1:], status)]
-    kernel = _kernels().kernel_for(DTYPES[cost.dtype])
+    costs_bytes = a.shape[1] * room.stride * cost.element_size()
     with warnings.catch_warnings():
         # Few problems leave most of a GPU idle; that is the caller's business.
         warnings.filterwarnings("ignore", message=".*under-utilization.*")
-        kernel[blocks, (32, block), _stream(cost), block * shared](
-            *arrays[:3], max_pivots, shared, arrays[3], with_plan, *arrays[4:]
+        kernel[len(status), 32, _stream(cost), costs_bytes](
+            *arrays[:3], max_pivots, arrays[3], with_plan, *arrays[4:]
         )
 
 

@@ -1,26 +1,27 @@
 """The kernel for a GPU: one warp a problem, from the caller's arrays into the caller's arrays.
 
 A problem and its tree stay in shared memory from the first read to the last write. Costs keep the dtype in which they
-came, which loses nothing; everything that is added up is float64. Lanes price arcs in the order in which they stand in
-memory, so that they read neighbours and none is idle, whatever the number of columns.
+came, which loses nothing; everything that is added up is float64. In rows of 16 costs or fewer a warp prices two or
+more at once.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cuda, float32, float64, int32, uint32
 from numpy.typing import NDArray
 
 from a2m2.ot.certify import FLAG_TOLERANCE, PRICE_TOLERANCE
+from a2m2.ot.intake import PADDING
 from a2m2.ot.kernel import BAD_A, BAD_B, BAD_COST, BALANCE_TOLERANCE, CAPPED, SOLVED, UNBALANCED
 from a2m2.ot.warp import (
     EVERY_LANE,
     LANES,
+    SIMULATED,
     count_bits,
     device,
     greatest,
@@ -34,20 +35,30 @@ from a2m2.ot.warp import (
 from a2m2.ot.warp_tree import PLACE_BITS, PLACES, STEPS, Tree, grow_tree, pivot
 
 CHUNK = 512
-"""Costs priced before each pivot, 16 a lane (our choice): 14 by 14 at once, of 56 by 56 nine rows, as on the CPU."""
+"""Costs priced before each pivot, 16 a lane (our choice): 14 by 14 at once, of 56 by 56 eight rows, as on the CPU."""
 
 
-def warp_bytes(rows: int, columns: int, cost_bytes: int) -> int:
-    """Shared memory of one problem with costs of ``cost_bytes`` each."""
-    nodes, words = rows + columns, num_words(rows, columns)
-    costs = -(-rows * columns * cost_bytes // 8) * 8
-    whole = 3 * nodes + 2 * nodes * words + words
-    return costs + 3 * nodes * 8 + -(-whole // 2) * 8
+class Room(NamedTuple):
+    """What a kernel is compiled for: problems of any size that fits in.
+
+    Attributes:
+        words: of a bit set of nodes.
+        stride: of a row of costs: a power of two up to 32, or a multiple of 32.
+    """
+
+    words: int
+    stride: int
+
+    def bytes(self, rows: int, cost_bytes: int) -> int:
+        """Shared memory of one problem with costs of ``cost_bytes`` each."""
+        of_nodes = LANES * self.words * (3 * 8 + 3 * 4 + 2 * 4 * self.words) + 4 * self.words
+        return of_nodes + rows * self.stride * cost_bytes
 
 
-def num_words(rows: int, columns: int) -> int:
-    """Words of a bit set of nodes."""
-    return -(-(rows + columns) // LANES)
+def room_for(rows: int, columns: int) -> Room:
+    """The least room that problems of this size need."""
+    stride = -(-columns // LANES) * LANES if columns > LANES else 1 << (columns - 1).bit_length()
+    return Room(-(-(rows + columns) // LANES), stride)
 
 
 @device
@@ -98,93 +109,81 @@ def copy_costs(
     cost: NDArray[np.floating],
     rows: int,
     columns: int,
+    num_columns: int,
     stride: int,
     scale: float,
     lane: int,
 ) -> None:
     """The scaled costs of the rows and columns that take part."""
-    step_rows, step_columns = LANES // columns, LANES % columns
-    row, column = lane // columns, lane % columns
-    for at in range(lane, rows * columns, LANES):
-        source = read(tree.named, row) * stride + read(tree.named, rows + column)
-        write(tree.cost, at, np.float64(read(cost, source)) * scale)
-        row += step_rows
-        column += step_columns
-        if column >= columns:
-            column -= columns
-            row += 1
+    width = min(stride, LANES)
+    for at in range(lane & (width - 1), stride, width):
+        named = read(tree.named, rows + at) if at < columns else -1
+        for row in range(lane // width, rows, LANES // width):
+            scaled = PADDING
+            if named >= 0:
+                scaled = np.float64(read(cost, read(tree.named, row) * num_columns + named)) * scale
+            write(tree.cost, row * stride + at, scaled)
 
 
 @device
-def optimise(tree: Tree, rows: int, columns: int, words: int, max_pivots: int, lane: int) -> bool:
+def steepest(tree: Tree, first: int, last: int, rows: int, columns: int, stride: int, lane: int) -> int:
+    """The arc of least reduced cost in rows ``first … last-1``, in the low bits of a number; 0 if none is worth it."""
+    width = min(stride, LANES)
+    best = -PRICE_TOLERANCE
+    place = -1
+    for column in range(lane & (width - 1), stride, width):
+        height = read(tree.height, rows + column) if column < columns else 0.0
+        for row in range(first + lane // width, last, LANES // width):
+            at = row * stride + column
+            reduced = np.float64(read(tree.cost, at)) - read(tree.height, row) + height
+            place = at if reduced < best else place
+            best = min(reduced, best)
+    key = np.int64(0)
+    if place >= 0:
+        key = ((np.int64(-best * STEPS) + 1) << PLACE_BITS) | np.int64(place)
+    return greatest(key)
+
+
+@device
+def optimise(
+    tree: Tree, rows: int, columns: int, stride: int, words: int, max_pivots: int, lane: int
+) -> bool:
     """Pivot until a round over all arcs finds none worth it; false if the pivots run out."""
-    size = rows * columns
-    step_rows, step_columns = LANES // columns, LANES % columns
-    first_row, first_column = lane // columns, lane % columns
-    at, row, column = lane, first_row, first_column
-    chunks = (size + CHUNK - 1) // CHUNK
-    chunk = 0
-    quiet = 0
+    at_once = CHUNK // stride
+    row = 0
+    seen = 0
     pivots = 0
-    while quiet < chunks:
-        best = -PRICE_TOLERANCE
-        place = -1
-        for _ in range(CHUNK // LANES):
-            if at < size:
-                reduced = (
-                    np.float64(read(tree.cost, at))
-                    - read(tree.height, row)
-                    + read(tree.height, rows + column)
-                )
-                if reduced < best:
-                    best = reduced
-                    place = at
-                at += LANES
-                row += step_rows
-                column += step_columns
-                if column >= columns:
-                    column -= columns
-                    row += 1
-        key = np.int64(0)
-        if place >= 0:
-            key = ((np.int64(-best * STEPS) + 1) << PLACE_BITS) | np.int64(place)
-        key = greatest(key)
-        chunk += 1
-        if chunk == chunks:
-            chunk = 0
-            at, row, column = lane, first_row, first_column
+    while seen < rows:
+        last = min(row + at_once, rows)
+        key = steepest(tree, row, last, rows, columns, stride, lane)
+        seen += last - row
+        row = last if last < rows else 0
         if key == 0:
-            quiet += 1
             continue
         if pivots == max_pivots:
             return False
-        entering = key & PLACES
-        source = entering // columns
-        target = rows + entering - source * columns
-        reduced = (
-            np.float64(read(tree.cost, entering)) - read(tree.height, source) + read(tree.height, target)
-        )
+        place = key & PLACES
+        source = place // stride
+        target = rows + place - source * stride
+        reduced = np.float64(read(tree.cost, place)) - read(tree.height, source) + read(tree.height, target)
         pivot(tree, source, target, reduced, rows, rows + columns, words, lane)
         pivots += 1
-        quiet = 0
+        seen = 0
     return True
 
 
 @device
-def scan(tree: Tree, rows: int, columns: int, lane: int) -> tuple[float, int]:
+def scan(tree: Tree, rows: int, columns: int, stride: int, lane: int) -> tuple[float, int]:
     """The least reduced cost of all arcs, and the number of those that count as zero or less."""
     lowest = np.inf
     tight = 0
-    for row in range(rows):
-        for column in range(lane, columns, LANES):
-            reduced = (
-                np.float64(read(tree.cost, row * columns + column))
-                - read(tree.height, row)
-                + read(tree.height, rows + column)
-            )
+    width = min(stride, LANES)
+    for column in range(lane & (width - 1), columns, width):
+        height = read(tree.height, rows + column)
+        for row in range(lane // width, rows, LANES // width):
+            reduced = np.float64(read(tree.cost, row * stride + column)) - read(tree.height, row) + height
             lowest = min(lowest, reduced)
-            if reduced < FLAG_TOLERANCE:
-                tight += 1
+            tight += 1 if reduced < FLAG_TOLERANCE else 0
     return least(lowest), total(tight)
 
 
@@ -194,6 +193,7 @@ def write_plan(
     rows: int,
     columns: int,
     plan: NDArray[np.floating],
+    num_columns: int,
     stride: int,
     wanted: bool,
     lane: int,
@@ -210,11 +210,11 @@ def write_plan(
             row, column = node, parent - rows
             if node >= rows:
                 row, column = parent, node - rows
-            value += flow * np.float64(read(tree.cost, row * columns + column))
+            value += flow * np.float64(read(tree.cost, row * stride + column))
             smallest = min(smallest, flow)
             shipped = flow
             if wanted:
-                write(plan, read(tree.named, row) * stride + read(tree.named, rows + column), flow)
+                write(plan, read(tree.named, row) * num_columns + read(tree.named, rows + column), flow)
         for other in range(nodes):
             if read(tree.parent, other) == node and other != node:
                 shipped += read(tree.flow, other)
@@ -253,17 +253,22 @@ def transform_dropped(
 
 
 @functools.cache
-def kernel_for(dtype: np.dtype[np.floating]) -> Any:
-    """The kernel for problems of a dtype."""
+def kernel_for(dtype: np.dtype[np.floating], room: Room, max_registers: int | None) -> Any:
+    """The kernel for problems of a dtype that fit in ``room``.
+
+    Its numbers are constants of the code: so the places of all arrays in shared memory are, and take no registers. A
+    thread gets at most ``max_registers`` (None: as many as the compiler likes); the simulator knows no such limit.
+    """
     element = float32 if dtype == np.float32 else float64
-    cost_bytes = dtype.itemsize
+    words, stride = room
+    nodes = LANES * words
+    words_of_nodes = nodes * words
 
     def solve_batch(
         cost: NDArray[np.floating],  # (batch * rows * columns,)
         a: NDArray[np.floating],  # (batch, rows)
         b: NDArray[np.floating],  # (batch, columns)
         max_pivots: int,
-        bytes_a_warp: int,
         plan: NDArray[np.floating],  # as cost, of zeros; anything where it is not wanted
         with_plan: bool,
         value: NDArray[np.floating],  # (batch,)
@@ -274,36 +279,22 @@ def kernel_for(dtype: np.dtype[np.floating]) -> Any:
         status: NDArray[np.uint8],  # (batch,)
     ) -> None:
         lane = cuda.threadIdx.x
-        problem = cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
-        if problem >= status.shape[0]:
-            return
+        problem = cuda.blockIdx.x
         num_rows, num_columns = a.shape[1], b.shape[1]
-        size, num_nodes = num_rows * num_columns, num_rows + num_columns
-        words = (num_nodes + LANES - 1) // LANES
+        size = num_rows * num_columns
         own_cost = cost[problem * size : (problem + 1) * size]
         own_a, own_b, own_u, own_v = a[problem], b[problem], u[problem], v[problem]
 
-        doubles = cuda.shared.array(0, float64)
-        costs = cuda.shared.array(0, element)
-        bits = cuda.shared.array(0, uint32)
-        whole = cuda.shared.array(0, int32)
-        begin = cuda.threadIdx.y * bytes_a_warp
-        at = begin // 8
-        height = doubles[at : at + num_nodes]
-        flow = doubles[at + num_nodes : at + 2 * num_nodes]
-        rest = doubles[at + 2 * num_nodes : at + 3 * num_nodes]
-        begin += 24 * num_nodes
-        scaled = costs[begin // cost_bytes : begin // cost_bytes + size]
-        begin += (size * cost_bytes + 7) // 8 * 8
-        at = begin // 4
-        subtree = bits[at : at + num_nodes * words]
-        turned = bits[at + num_nodes * words : at + 2 * num_nodes * words]
-        at += 2 * num_nodes * words
-        moved = bits[at : at + words]
-        at += words
-        parent = whole[at : at + num_nodes]
-        above = whole[at + num_nodes : at + 2 * num_nodes]
-        named = whole[at + 2 * num_nodes : at + 3 * num_nodes]
+        scaled = cuda.shared.array(0, element)
+        height = cuda.shared.array(nodes, float64)
+        flow = cuda.shared.array(nodes, float64)
+        rest = cuda.shared.array(nodes, float64)
+        subtree = cuda.shared.array(words_of_nodes, uint32)
+        turned = cuda.shared.array(words_of_nodes, uint32)
+        moved = cuda.shared.array(words, uint32)
+        parent = cuda.shared.array(nodes, int32)
+        above = cuda.shared.array(nodes, int32)
+        named = cuda.shared.array(nodes, int32)
         tree = Tree(scaled, height, flow, rest, subtree, turned, moved, parent, above, named)
 
         scale = cost_scale(own_cost, size, lane)
@@ -326,15 +317,15 @@ def kernel_for(dtype: np.dtype[np.floating]) -> Any:
         meet()
         for node in range(rows + lane, rows + columns, LANES):
             write(rest, node, read(rest, node) * balance)
-        copy_costs(tree, own_cost, rows, columns, num_columns, scale, lane)
+        copy_costs(tree, own_cost, rows, columns, num_columns, stride, scale, lane)
         meet()
 
-        grow_tree(tree, rows, columns, words, lane)
-        if not optimise(tree, rows, columns, words, max_pivots, lane):
+        grow_tree(tree, rows, columns, stride, words, lane)
+        if not optimise(tree, rows, columns, stride, words, max_pivots, lane):
             outcome = CAPPED
-        lowest, tight = scan(tree, rows, columns, lane)
+        lowest, tight = scan(tree, rows, columns, stride, lane)
         own_plan = plan[problem * size : (problem + 1) * size]
-        worth, smallest = write_plan(tree, rows, columns, own_plan, num_columns, with_plan, lane)
+        worth, smallest = write_plan(tree, rows, columns, own_plan, num_columns, stride, with_plan, lane)
 
         error = 0.0
         row_worth = 0.0
@@ -353,7 +344,7 @@ def kernel_for(dtype: np.dtype[np.floating]) -> Any:
             write(own_u, read(named, node), (read(height, node) - shift) / scale)
         for node in range(rows + lane, rows + columns, LANES):
             write(own_v, read(named, node), (shift - read(height, node)) / scale)
-        dropped = rows + columns < num_nodes
+        dropped = rows + columns < num_rows + num_columns
         if dropped:
             meet()
             transform_dropped(own_cost, own_a, own_b, own_u, own_v, lane)
@@ -366,5 +357,5 @@ def kernel_for(dtype: np.dtype[np.floating]) -> Any:
             flags[1, problem] = 1 if tight > rows + columns - 1 else 0
             status[problem] = outcome
 
-    compiled: Callable[..., Any] = cuda.jit(solve_batch)
-    return compiled
+    options = {} if SIMULATED else {"max_registers": max_registers}
+    return cuda.jit(**options)(solve_batch)

@@ -37,7 +37,7 @@ class Tree(NamedTuple):
     """A problem, and its spanning tree; ``node`` is rows + columns.
 
     Attributes:
-        cost: ``(rows * columns,)`` scaled.
+        cost: ``(rows * stride,)`` scaled; a row's padding is huge.
         height: ``(node,)`` a row's potential, and minus a column's.
         flow: ``(node,)`` on the arc to the parent.
         rest: ``(node,)`` weights; while a pivot runs, flows of nodes that turn.
@@ -68,19 +68,19 @@ def holds(tree: Tree, node: int, other: int, words: int) -> bool:
 
 
 @device
-def order_rows(tree: Tree, rows: int, columns: int, lane: int) -> None:
+def order_rows(tree: Tree, rows: int, columns: int, stride: int, lane: int) -> None:
     """Columns' least costs into ``flow``, rows by falling regret into ``above``; see :mod:`a2m2.ot.start`."""
     for column in range(lane, columns, LANES):
         price = np.float64(read(tree.cost, column))
         for row in range(1, rows):
-            price = min(price, np.float64(read(tree.cost, row * columns + column)))
+            price = min(price, np.float64(read(tree.cost, row * stride + column)))
         write(tree.flow, rows + column, price)
     meet()
     for row in range(lane, rows, LANES):
         first = np.inf
         second = np.inf
         for column in range(columns):
-            reduced = np.float64(read(tree.cost, row * columns + column)) - read(tree.flow, rows + column)
+            reduced = np.float64(read(tree.cost, row * stride + column)) - read(tree.flow, rows + column)
             second = min(second, max(first, reduced))
             first = min(first, reduced)
         write(tree.height, row, second - first)
@@ -99,50 +99,53 @@ def order_rows(tree: Tree, rows: int, columns: int, lane: int) -> None:
 @device
 def plant(tree: Tree, nodes: int, words: int, lane: int) -> None:
     """Every node is a tree of its own, of height 0."""
-    for node in range(lane, nodes, LANES):
-        write(tree.height, node, 0.0)
-        write(tree.parent, node, node)
-        for word in range(words):
-            write(tree.subtree, node * words + word, 0)
-        write(tree.subtree, node * words + (node >> 5), 1 << (node & 31))
+    for block in range(words):
+        node = block * LANES + lane
+        if node < nodes:
+            write(tree.height, node, 0.0)
+            write(tree.parent, node, node)
+            for word in range(words):
+                write(tree.subtree, node * words + word, 0)
+            write(tree.subtree, node * words + (node >> 5), 1 << (node & 31))
     meet()
 
 
 @device
-def cheapest_open(tree: Tree, row: int, rows: int, columns: int, shut: int, lane: int) -> int:
+def cheapest_open(tree: Tree, row: int, rows: int, columns: int, stride: int, shut: int, lane: int) -> int:
     """The open column that costs ``row`` least above its price; bit ``k`` of ``shut`` is column ``lane + 32 k``."""
     key = _FAR
     for column in range(lane, columns, LANES):
         if (shut >> (column >> 5)) & 1 == 0:
-            reduced = np.float64(read(tree.cost, row * columns + column)) - read(tree.flow, rows + column)
+            reduced = np.float64(read(tree.cost, row * stride + column)) - read(tree.flow, rows + column)
             key = min(key, (np.int64(reduced * STEPS) << PLACE_BITS) | np.int64(column))
     return least(key) & PLACES
 
 
 @device
-def grow_tree(tree: Tree, rows: int, columns: int, words: int, lane: int) -> None:
+def grow_tree(tree: Tree, rows: int, columns: int, stride: int, words: int, lane: int) -> None:
     """Ship greedily; every step empties a node and hangs it below the one that remains."""
     nodes = rows + columns
-    order_rows(tree, rows, columns, lane)
+    order_rows(tree, rows, columns, stride, lane)
     plant(tree, nodes, words, lane)
     shut = 0
     turn = 0
     wanting = columns
     for _ in range(nodes - 1):
         row = np.int64(read(tree.above, min(turn, rows - 1)))
-        column = cheapest_open(tree, row, rows, columns, shut, lane)
+        column = cheapest_open(tree, row, rows, columns, stride, shut, lane)
         node = rows + column
         supply = read(tree.rest, row)
         demand = read(tree.rest, node)
         empties_column = wanting > 1 and (demand <= supply or turn == rows - 1)
-        cost = np.float64(read(tree.cost, row * columns + column))
+        cost = np.float64(read(tree.cost, row * stride + column))
         child, survivor, shipped, climb = node, row, demand, -cost
         if not empties_column:
             child, survivor, shipped, climb = row, node, supply, cost
         climb += read(tree.height, survivor) - read(tree.height, child)
         meet()
-        for own in range(lane, nodes, LANES):
-            if holds(tree, child, own, words):
+        for block in range(words):
+            own = block * LANES + lane
+            if own < nodes and holds(tree, child, own, words):
                 write(tree.height, own, read(tree.height, own) + climb)
         for word in range(lane, words, LANES):
             write(
@@ -161,8 +164,9 @@ def grow_tree(tree: Tree, rows: int, columns: int, words: int, lane: int) -> Non
         else:
             turn += 1
         meet()
-    for own in range(lane, nodes, LANES):
-        if read(tree.parent, own) == own:
+    for block in range(words):
+        own = block * LANES + lane
+        if own < nodes and read(tree.parent, own) == own:
             write(tree.flow, own, 0.0)
     meet()
 
@@ -175,18 +179,20 @@ def find_leaving(
     row's side. Both ends are node numbers."""
     theta = np.inf
     mark = 0
-    for node in range(lane, nodes, LANES):
-        of_row = holds(tree, node, row, words)
-        if of_row != holds(tree, node, column, words) and of_row == (node < rows):
-            size = 0
-            for word in range(words):
-                size += count_bits(read(tree.subtree, node * words + word))
-            nearness = _MIDDLE - size if of_row else _MIDDLE + size
-            own = (nearness << _NODE_BITS) | node
-            flow = read(tree.flow, node)
-            if flow < theta or (flow == theta and own > mark):
-                theta = flow
-                mark = own
+    for block in range(words):
+        node = block * LANES + lane
+        if node < nodes:
+            of_row = holds(tree, node, row, words)
+            if of_row != holds(tree, node, column, words) and of_row == (node < rows):
+                size = 0
+                for word in range(words):
+                    size += count_bits(read(tree.subtree, node * words + word))
+                nearness = _MIDDLE - size if of_row else _MIDDLE + size
+                own = (nearness << _NODE_BITS) | node
+                flow = read(tree.flow, node)
+                if flow < theta or (flow == theta and own > mark):
+                    theta = flow
+                    mark = own
     theta, mark = least_of_pairs(theta, np.int32(mark))
     return theta, mark & ((1 << _NODE_BITS) - 1), (mark >> _NODE_BITS) < _MIDDLE
 
@@ -204,48 +210,54 @@ def pivot(
         amount = reduced
     for word in range(lane, words, LANES):
         write(tree.moved, word, read(tree.subtree, leaving * words + word))
-    for node in range(lane, nodes, LANES):
-        of_row = holds(tree, node, row, words)
-        if of_row != holds(tree, node, column, words):
-            change = -theta if of_row == (node < rows) else theta
-            flow = read(tree.flow, node) + change
-            if of_row == row_side and holds(tree, leaving, node, words):
-                if node != leaving:
-                    upper = read(tree.parent, node)
-                    write(tree.above, upper, node)
-                    write(tree.rest, upper, flow)
+    for block in range(words):
+        node = block * LANES + lane
+        if node < nodes:
+            of_row = holds(tree, node, row, words)
+            if of_row != holds(tree, node, column, words):
+                change = -theta if of_row == (node < rows) else theta
+                flow = read(tree.flow, node) + change
+                if of_row == row_side and holds(tree, leaving, node, words):
+                    if node != leaving:
+                        upper = read(tree.parent, node)
+                        write(tree.above, upper, node)
+                        write(tree.rest, upper, flow)
+                        for word in range(words):
+                            write(
+                                tree.turned,
+                                upper * words + word,
+                                read(tree.subtree, leaving * words + word)
+                                ^ read(tree.subtree, node * words + word),
+                            )
+                    if node == start:
+                        write(tree.above, node, other)
+                        write(tree.rest, node, theta)
+                        for word in range(words):
+                            write(
+                                tree.turned, node * words + word, read(tree.subtree, leaving * words + word)
+                            )
+                else:
+                    write(tree.flow, node, flow)
+    meet()
+    for block in range(words):
+        node = block * LANES + lane
+        if node < nodes:
+            moves = (read(tree.moved, node >> 5) >> (node & 31)) & 1 != 0
+            of_row = holds(tree, node, row, words)
+            if of_row != holds(tree, node, column, words):
+                if of_row == row_side and moves:
+                    write(tree.parent, node, read(tree.above, node))
+                    write(tree.flow, node, read(tree.rest, node))
+                    for word in range(words):
+                        write(tree.subtree, node * words + word, read(tree.turned, node * words + word))
+                else:
+                    # Above the leaving arc the moved nodes go; on the other end's path they come.
                     for word in range(words):
                         write(
-                            tree.turned,
-                            upper * words + word,
-                            read(tree.subtree, leaving * words + word)
-                            ^ read(tree.subtree, node * words + word),
+                            tree.subtree,
+                            node * words + word,
+                            read(tree.subtree, node * words + word) ^ read(tree.moved, word),
                         )
-                if node == start:
-                    write(tree.above, node, other)
-                    write(tree.rest, node, theta)
-                    for word in range(words):
-                        write(tree.turned, node * words + word, read(tree.subtree, leaving * words + word))
-            else:
-                write(tree.flow, node, flow)
-    meet()
-    for node in range(lane, nodes, LANES):
-        moves = (read(tree.moved, node >> 5) >> (node & 31)) & 1 != 0
-        of_row = holds(tree, node, row, words)
-        if of_row != holds(tree, node, column, words):
-            if of_row == row_side and moves:
-                write(tree.parent, node, read(tree.above, node))
-                write(tree.flow, node, read(tree.rest, node))
-                for word in range(words):
-                    write(tree.subtree, node * words + word, read(tree.turned, node * words + word))
-            else:
-                # Above the leaving arc the moved nodes go; on the other end's path they come.
-                for word in range(words):
-                    write(
-                        tree.subtree,
-                        node * words + word,
-                        read(tree.subtree, node * words + word) ^ read(tree.moved, word),
-                    )
-        if moves:
-            write(tree.height, node, read(tree.height, node) + amount)
+            if moves:
+                write(tree.height, node, read(tree.height, node) + amount)
     meet()
