@@ -23,6 +23,9 @@ from a2m2.ot import TransportError, TransportPlan, UncertifiedError, solve
 from a2m2.ot import cuda as gpu
 from ot_cuda_cases import CASES, Problems, problems, refused
 
+pytestmark = pytest.mark.filterwarnings("default")
+"""What Numba's CUDA target and the driver's packages deprecate is theirs."""
+
 
 @pytest.fixture(
     params=[

@@ -170,8 +170,11 @@ def _check_place(cost: Tensor) -> None:
     if cost.is_cuda:
         from numba import cuda
 
-        with torch.cuda.device(cost.device):
-            current = cuda.get_current_device().id
+        try:
+            with torch.cuda.device(cost.device):
+                current = cuda.get_current_device().id
+        except cuda.CudaSupportError as error:
+            raise GpuError(f"Numba finds no GPU where PyTorch does ({error}); see numba -s") from None
         if current != cost.device.index:
             raise GpuError(
                 f"expected tensors on cuda:{current}, the GPU that Numba uses in this thread, got {cost.device}; "
