@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from importlib import metadata
 
@@ -9,5 +10,9 @@ _PACKAGES = ("a2m2", "torch", "numpy", "numba", "av", "transformers", "safetenso
 
 
 def versions() -> dict[str, str]:
-    """Package name to version, Python first."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
+    """Package name to version, Python first; packages that run without being installed are left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,6 +97,7 @@ def run(*, rounds: int = 7, seed: int = 0, json_path: Path | None = None, called
         "seed": seed,
         "rounds": rounds,
         "device": torch.cuda.get_device_name(),
+        "numba-cuda": _target_version(),
         "threads": torch.get_num_threads(),
         "speeds": speeds,
         "seconds": time.perf_counter() - start,
@@ -158,6 +160,14 @@ def measure(nodes: int, batch: int, rounds: int, seed: int) -> dict[str, Any]:
         "least reduced cost": float(solved.certificate.least_reduced_cost.min()),
         "occupancy": {_limit(limit): _occupancy(nodes, other) for limit, other in kernels.items()},
     }
+
+
+def _target_version() -> str | None:
+    """Of Numba's CUDA target; None where it is Numba's own."""
+    try:
+        return metadata.version("numba-cuda")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _limit(registers: int | None) -> str:

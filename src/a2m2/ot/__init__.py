@@ -2,7 +2,8 @@
 
 :func:`solve` gives plans with potentials and a certificate of optimality, :func:`solve_values` the same without
 plans; :func:`emd` gives the distance with its gradient, :func:`emd_with_plan` also the solution it comes from. The
-solver is a primal network simplex compiled by Numba; it depends on nothing else of this package.
+solver is a primal network simplex compiled by Numba; it depends on nothing else of this package. Problems
+that are on a GPU already: :mod:`a2m2.ot.cuda`.
 """
 
 from a2m2.ot.differentiable import emd, emd_with_plan
