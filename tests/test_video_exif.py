@@ -113,8 +113,9 @@ def test_all_orientations_are_seen_upright(tmp_path: Path, value: int, order: st
     assert int((clip.frames[1].int() - other.int()).abs().max()) <= 6
     decoder = CodecContext.create("mjpeg" if suffix == "jpg" else "png", "r")
     (frame,) = [*decoder.decode(av.Packet(pictures[1])), *decoder.decode(None)]
-    with pytest.raises(ValueError, match="is not a valid Type"):
-        frame.side_data.get("DISPLAYMATRIX")  # what this is all about
+    if int(av.__version__.split(".")[0]) < 19:
+        with pytest.raises(ValueError, match="is not a valid Type"):
+            frame.side_data.get("DISPLAYMATRIX")  # what this is all about
     ours = exif_orientation(oriented(value, order))
     assert orientation_of(frame) == ours
     assert ours.rotation == ROTATIONS[value]

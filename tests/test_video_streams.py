@@ -15,6 +15,7 @@ from PIL import Image
 
 from a2m2.errors import DecodeError
 from a2m2.video import iter_frames, probe, read_clip, read_frames, write_clip
+from a2m2.video.live import LiveStream
 from video_fixtures import encode, numbered_frames, numbers_in, remux, silence
 
 FRAMES = numbered_frames(12, height=48, width=96)
@@ -211,6 +212,9 @@ def test_titles_that_are_not_unicode(tmp_path: Path) -> None:
     assert b"a plain title" in data
     path.write_bytes(data.replace(b"a plain title", b"a plain \xff\xfe\xfd\xfcl"))
     assert probe(path).num_frames == 1
+    stream = LiveStream(f"file://{path}", wait=True)
+    assert len(list(stream.frames())) == 1
+    stream.close()
 
 
 @pytest.mark.parametrize(

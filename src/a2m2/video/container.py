@@ -97,7 +97,7 @@ class VideoFile:
         self._container, self._stream = open_video(path)
         self._format, self._decoder_name = self._container.format.name, self._stream.codec_context.name
         self._is_timed_by_storage = self._format in _WITHOUT_PRESENTATION_TIMES
-        self._time_base = self._stream.time_base or Fraction(1)
+        self._time_base = Fraction(self._stream.time_base or 1)
         self._hidden: frozenset[int] = frozenset()
         try:
             self._has_one_edit = self._format == _MP4 and self._check_tables()
@@ -333,7 +333,12 @@ class VideoFile:
         if not ticks:
             self._fail("it holds no frame")
         rate = self._stream.average_rate or self._stream.guessed_rate
-        return Timeline.from_ticks(ticks, time_base=self._time_base, last_ticks=self._last_ticks, rate=rate)
+        return Timeline.from_ticks(
+            ticks,
+            time_base=self._time_base,
+            last_ticks=self._last_ticks,
+            rate=Fraction(rate) if rate else None,
+        )
 
     def _fail(self, cause: str, *, cure: str = COPY_AGAIN, error: Exception | None = None) -> NoReturn:
         raise DecodeError(self.path, cause, cure) from error

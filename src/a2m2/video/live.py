@@ -17,6 +17,7 @@ import av
 from a2m2.errors import DataError, DecodeError
 from a2m2.video.picture import RgbConverter
 from a2m2.video.stream import StreamedFrame, VideoStream
+from a2m2.video.streams import ANY_METADATA
 
 _WAITING = 8
 """Frames that may wait to be taken."""
@@ -131,7 +132,7 @@ def _open(address: str) -> av.container.InputContainer:
     what = place if kind is None else f"camera {address}"
     cure = "check the address" if kind is None else "plug it in, or give another number, a URL or a file"
     try:
-        container = av.open(place, format=kind, timeout=_OPEN_SECONDS)
+        container = av.open(place, format=kind, timeout=_OPEN_SECONDS, **ANY_METADATA)
     except (av.FFmpegError, ValueError) as error:
         reason = error.strerror if isinstance(error, av.FFmpegError) else str(error)
         raise DataError(f"cannot open {what} ({reason}); {cure}") from None

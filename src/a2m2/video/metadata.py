@@ -1,8 +1,9 @@
 """JPEG and PNG pictures without what is not about pixels, and how their EXIF says they lie.
 
-PyAV refuses frames with side data that it has no name for, as FFmpeg's for EXIF, and FFmpeg takes a picture for damaged
-where its EXIF is, as makers' notes often are. Texts and colour profiles of PNG are packed: a few bytes may unpack to
-gigabytes, and FFmpeg unpacks them all. PyAV also frees the name of such a profile twice, which ends the process.
+PyAV before 19 refuses frames with side data that it has no name for, as FFmpeg's for EXIF, and FFmpeg takes a picture
+for damaged where its EXIF is, as makers' notes often are. Texts and colour profiles of PNG are packed: a few bytes may
+unpack to gigabytes, and FFmpeg unpacks them all. PyAV also frees the name of such a profile twice, which ends the
+process.
 """
 
 from __future__ import annotations

@@ -78,9 +78,10 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 
 def _known_side_data(frame: av.VideoFrame) -> SideDataContainer:
-    """Side data of a frame without the kinds that PyAV does not know, at which it raises instead of giving any.
+    """Side data of a frame without the kinds at which PyAV raises instead of giving any.
 
-    FFmpeg takes those away, whose numbers are above the last one known.
+    Before version 19 those were all that it has no name for. FFmpeg takes them away: their numbers are above the last
+    one known.
     """
     try:
         return cast(SideDataContainer, frame.side_data)

@@ -20,6 +20,8 @@ from a2m2.video.source import COPY_AGAIN, ENCODE_AGAIN
 # formats are in, so that a sound file is named as one.
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,flv,asf,mpeg,mpegts,ogg,wav,mp3,aac,flac"
 _NOT_LISTED = "Format not on whitelist"
+ANY_METADATA = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Options of ``av.open`` with which titles need not be UTF-8; from version 19 on PyAV takes any by itself."""
 
 
 def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
@@ -36,8 +38,8 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
                 f"file:{path.absolute()}",  # "file:" keeps FFmpeg from reading a colon as a protocol
                 container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
                 options={"max_pixels": str(limits.MAX_FRAME_PIXELS)},
-                metadata_errors="replace",
                 timeout=limits.MAX_SECONDS_WITHOUT_FRAME,
+                **ANY_METADATA,
             )
         except av.ExitError as error:
             cause = f"it cannot be opened in {limits.MAX_SECONDS_WITHOUT_FRAME:g} seconds"
