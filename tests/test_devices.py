@@ -19,7 +19,7 @@ from a2m2.data.store import FeatureStore
 from a2m2.devices import CPU, encoding, find_device, key_parts, stacked, to_host, whole_float32
 from a2m2.errors import ConfigError
 from a2m2.eval import runner
-from a2m2.eval.gpu_scores import DeviceScores, block_answers, scores_on
+from a2m2.eval.gpu_scores import BlockAnswers, DeviceScores, block_answers, scores_on
 from a2m2.eval.maps import MapBank
 from a2m2.eval.pair_table import pair_scores
 from a2m2.eval.runner import Contestant, run_episodes
@@ -30,6 +30,7 @@ from a2m2.matching import A2Matcher, ProtoNetMatcher
 from a2m2.networks import build_network
 from a2m2.nn import load_backbone
 from a2m2.recognize import Recognizer
+from a2m2.records import Episode
 from a2m2.settings import VideoSettings
 from a2m2.structures import Descriptors
 from a2m2.train.ranks import joined
@@ -307,9 +308,9 @@ def test_answers_by_blocks_are_those_of_each_episode(
 def logits_of(matcher: A2Matcher, source: FixedSource) -> Callable[..., np.ndarray]:
     from a2m2.eval.runner import match_episode
 
-    def logits(episode: object) -> np.ndarray:
+    def logits(episode: Episode) -> np.ndarray:
         with torch.inference_mode():
-            _, match = next(match_episode([Contestant("a2", source, matcher)], episode))  # type: ignore[arg-type]
+            _, match = next(match_episode([Contestant("a2", source, matcher)], episode))
         return match.logits.numpy()
 
     return logits
@@ -323,6 +324,23 @@ def test_scores_that_differ_by_more_than_rounding_are_not_used() -> None:
     assert block_answers(wrong, draw, 60, logits_of(matcher, source)) is None
     broken = replace(descriptors, values=torch.full_like(descriptors.values, torch.nan))
     assert block_answers(DeviceScores(matcher, broken), draw, 60, logits_of(matcher, source)) is None
+
+
+def test_a_video_that_cannot_be_compared_is_left_to_the_matcher() -> None:
+    """Which names the episode."""
+    descriptors, matcher = classed_descriptors(), A2Matcher(num_threads=1).eval()
+    episodes = [episodes_of().episode(index) for index in range(60)]
+    values = descriptors.values.clone()
+    values[episodes[7].support[0][0]] = torch.nan
+    blocks = BlockAnswers(DeviceScores(matcher, replace(descriptors, values=values)), tolerance=0.0)
+    assert blocks.answers(episodes) == [None] * 60
+    whole = [episode for episode in episodes if episodes[7].support[0][0] not in members_of(episode)]
+    assert whole
+    assert None not in blocks.answers(whole)
+
+
+def members_of(episode: Episode) -> set[int]:
+    return {video for members in (*episode.support, *episode.query) for video in members}
 
 
 def test_the_cpu_needs_no_copies() -> None:

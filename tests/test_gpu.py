@@ -25,7 +25,7 @@ from a2m2.eval.runner import Contestant, run_episodes
 from a2m2.eval.sources import FixedSource
 from a2m2.eval.trained import describe_clips, describe_videos, is_described
 from a2m2.library import IndexSettings, index_collection, open_library
-from a2m2.matching import A2Matcher, OTAMMatcher, ProtoNetMatcher, pair_cosines
+from a2m2.matching import A2Matcher, OTAMMatcher, ProtoNetMatcher
 from a2m2.networks import build_network
 from a2m2.recognize import Recognizer
 from a2m2.recognize.origin import Origin
@@ -370,27 +370,25 @@ def test_frames_that_clips_share(device: str, seen_with: str, tmp_path: Path) ->
     else:
         origin = Origin("backbone", str(save_tiny("resnet", tmp_path / "resnet")))
     clips = clips_of(3)
-    described = {}
-    for place in ("cpu", device):
-        source = open_source(
-            origin, num_frames=4, size=32, store=FeatureStore(tmp_path / place), device=find_device(place)
-        )
-        for position, clip in enumerate(clips):
-            source.keep(str(position), clip)
-        encoder, kept = next(source.encoders(["0", "1", "2"]))
-        frames = [prepare(clip.frames, resize=32, crop=32) for clip in clips]
-        seen = [[encoder.see(frame[None]) for frame in frames_of] for frames_of in frames]
-        parts = zip(*([torch.cat(part) for part in zip(*one, strict=True)] for one in seen), strict=True)
-        shared = encoder.describe_seen(
-            tuple(torch.stack(part) for part in parts),
-            torch.stack([clip.pts_seconds for clip in clips]),
-            torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64),
-        )
-        described[place] = kept
-        assert_close({"values": shared.values}, {"values": kept.values}, share=SINGLE)
-    # A fit may turn its components round, which no cosine sees.
-    cosines = {place: pair_cosines(one, one).centred for place, one in described.items()}
-    torch.testing.assert_close(cosines[device], cosines["cpu"], rtol=0, atol=0.01)
+    source = open_source(origin, num_frames=4, size=32, store=FeatureStore(tmp_path / "features"))
+    for position, clip in enumerate(clips):
+        source.keep(str(position), clip)
+    encoder, expected = next(source.encoders(["0", "1", "2"]))
+    encoder.to(find_device(device))
+    assert encoder.device.type == device
+    seen = [
+        [encoder.see(frame[None]) for frame in prepare(clip.frames, resize=32, crop=32)] for clip in clips
+    ]
+    parts = zip(*([torch.cat(part) for part in zip(*one, strict=True)] for one in seen), strict=True)
+    shared = encoder.describe_seen(
+        tuple(torch.stack(part) for part in parts),
+        torch.stack([clip.pts_seconds for clip in clips]),
+        torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64),
+    )
+    for found in (shared, encoder.describe(clips)):
+        assert found.values.is_cpu
+        # Maps that are kept in half precision may be rounded the other way.
+        assert_close({"values": found.values}, {"values": expected.values}, share=10 * SINGLE)
 
 
 @DEVICES

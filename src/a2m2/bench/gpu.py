@@ -43,7 +43,7 @@ BACKBONES = {"motion-small": "small-cnn", "resnet50": "random:resnet50"}
 """Configurations, and what stands in for weights that are elsewhere."""
 
 STAGES: tuple[Stage, ...] = ("pretrain", "meta")
-SMALLER = ("pretrain.batch=8", "meta.query=1")
+SMALLER = ("pretrain.batch=4", "meta.query=1")
 """Batches that cores can do in seconds."""
 
 PROTOCOLS = (
@@ -88,7 +88,7 @@ def training(
         "One training step",
         ("configuration", "CPU, ms", "GPU, ms", "GPU bf16, ms", "times faster", "bf16 times faster"),
         tuple(rows),
-        note=f"One batch of 8 clips, or one episode of 5 ways, 1 shot, 1 query; medians of {cpu_steps - 1} and "
+        note=f"One batch of 4 clips, or one episode of 5 ways, 1 shot, 1 query; medians of {cpu_steps - 1} and "
         f"{gpu_steps - 1} steps after a first. float32 but for 'bf16' (bf16-mixed); here torch rounds factors of "
         f"convolutions on a GPU to TF32. CPU: {_cores()} cores.",
     )
@@ -255,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--configs", nargs="*", choices=BACKBONES, default=list(BACKBONES), help="of networks (all)"
     )
-    parser.add_argument("--cpu-steps", type=int, default=3, help="training steps, 2 or more, on the CPU (3)")
+    parser.add_argument("--cpu-steps", type=int, default=2, help="training steps, 2 or more, on the CPU (2)")
     parser.add_argument("--gpu-steps", type=int, default=21, help="on the GPU (21)")
     parser.add_argument("--cpu-clips", type=int, default=16, help="clips that the CPU encodes (16)")
     parser.add_argument("--gpu-clips", type=int, default=512, help="clips that the GPU encodes (512)")

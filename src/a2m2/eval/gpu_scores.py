@@ -88,7 +88,11 @@ class BlockAnswers:
 
     def answers(self, episodes: Sequence[Episode]) -> list[tuple[int, ...] | None]:
         """For each episode the best class of every query, or None where one of them is nearly a tie."""
-        return clear_answers(self.scores.of_episodes(episodes), self.tolerance)
+        try:
+            scores = self.scores.of_episodes(episodes)
+        except (A2M2Error, ValueError, torch.cuda.OutOfMemoryError):
+            return [None] * len(episodes)  # matched one by one, where an error names its episode
+        return clear_answers(scores, self.tolerance)
 
 
 def scores_on(
@@ -135,6 +139,6 @@ def block_answers(
     """
     try:
         tolerance = tolerance_of(scores.of_episodes, draw, num_episodes, logits)
-    except (A2M2Error, ValueError):
+    except (A2M2Error, ValueError, torch.cuda.OutOfMemoryError):
         return None  # a video without usable descriptors: the episode that meets it will name it
     return None if tolerance is None else BlockAnswers(scores, tolerance)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from a2m2.errors import A2M2Error
@@ -84,8 +85,8 @@ def share_pairs(
             there=there,
             progress=progress,
         )
-    except (A2M2Error, ValueError):
-        return None  # a video without usable descriptors: the episode that meets it will name it
+    except (A2M2Error, ValueError, torch.cuda.OutOfMemoryError):
+        return None  # such as a video without usable descriptors: the episode that meets it will name it
     if not np.isfinite(table).all():
         return None
     tolerance = tolerance_of(
