@@ -191,8 +191,9 @@ def test_small_parts(device: str) -> None:
     """Frames go there in one piece, and results come back."""
     place = find_device(device)
     tensors = [torch.rand(3, 5) for _ in range(4)]
-    there = stacked(tensors, place)
-    assert there.device.type == device
+    waiting = stacked(tensors, place)
+    assert waiting.is_pinned() == (device == "cuda")
+    there = waiting.to(place, non_blocking=True)
     back, twice = to_host(there, (2 * there).mT)
     assert back.is_cpu
     assert twice.is_cpu

@@ -101,13 +101,12 @@ def _convolution_setting() -> tuple[Any, str, Any]:
 
 
 def stacked(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
-    """``torch.stack(tensors)`` on ``device``; a GPU takes it from pinned memory while this thread goes on."""
+    """``torch.stack(tensors)`` in host memory, pinned where a GPU shall take it from there without a wait."""
     if device.type == "cpu":
         return torch.stack(list(tensors))
     first = tensors[0]
     pinned = torch.empty((len(tensors), *first.shape), dtype=first.dtype, pin_memory=True)
-    torch.stack(list(tensors), out=pinned)
-    return pinned.to(device, non_blocking=True)
+    return torch.stack(list(tensors), out=pinned)
 
 
 def to_host(*tensors: Tensor) -> tuple[Tensor, ...]:

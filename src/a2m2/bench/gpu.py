@@ -151,7 +151,7 @@ def _prepared(saved: SavedNetwork, clip: Clip) -> Encode:
         device, number = saved.network.encoder.backbone.device, len(clips)
         key = (device.type, number)
         if key not in kept:
-            kept[key] = stacked([frames] * number, device)
+            kept[key] = stacked([frames] * number, device).to(device)
         seconds, duration = clip.pts_seconds.expand(number, -1), torch.full((number,), clip.duration_seconds)
         with encoding(device):
             return saved.network.encode(kept[key], seconds, duration)

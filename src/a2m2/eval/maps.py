@@ -88,7 +88,8 @@ def see_frames(
 ) -> tuple[Float[Tensor, "clip time channel height_ width_"], ...]:
     """Half-precision maps of prepared frames, one a stage, where the backbone lies."""
     with encoding(backbone.device):
-        seen = dict(zip(backbone.stages, backbone(frames.to(backbone.device)), strict=True))
+        there = frames.to(backbone.device, non_blocking=True)
+        seen = dict(zip(backbone.stages, backbone(there), strict=True))
         if POOLED in stages:
             seen[POOLED] = seen["last"].mean((-2, -1), keepdim=True)
         return tuple(seen[str(stage)].to(torch.float16) for stage in stages)

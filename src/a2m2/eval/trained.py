@@ -211,8 +211,9 @@ def describe_clips(saved: SavedNetwork, clips: Sequence[Clip]) -> Descriptors:
     prepared = [prepare(clip.frames, resize=video.resize, crop=video.crop) for clip in clips]
     pts = torch.stack([clip.pts_seconds for clip in clips])
     duration = torch.tensor([clip.duration_seconds for clip in clips], dtype=torch.float64)
+    frames = stacked(prepared, device)
     with encoding(device):
-        described = saved.network.encode(stacked(prepared, device), pts, duration)
+        described = saved.network.encode(frames.to(device, non_blocking=True), pts, duration)
     return described.to(CPU)
 
 
