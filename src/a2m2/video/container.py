@@ -97,7 +97,8 @@ class VideoFile:
         self._container, self._stream = open_video(path)
         self._format, self._decoder_name = self._container.format.name, self._stream.codec_context.name
         self._is_timed_by_storage = self._format in _WITHOUT_PRESENTATION_TIMES
-        self._time_base = Fraction(self._stream.time_base or 1)
+        time_base = self._stream.time_base or Fraction(1)
+        self._time_base = Fraction(time_base.numerator, time_base.denominator)
         self._hidden: frozenset[int] = frozenset()
         try:
             self._has_one_edit = self._format == _MP4 and self._check_tables()
@@ -337,7 +338,7 @@ class VideoFile:
             ticks,
             time_base=self._time_base,
             last_ticks=self._last_ticks,
-            rate=Fraction(rate) if rate else None,
+            rate=Fraction(rate.numerator, rate.denominator) if rate else None,
         )
 
     def _fail(self, cause: str, *, cure: str = COPY_AGAIN, error: Exception | None = None) -> NoReturn:

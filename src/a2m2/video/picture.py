@@ -104,7 +104,8 @@ def _known_side_data(frame: av.VideoFrame) -> SideDataContainer:
         last.link_to(graph.add("buffersink"))
         graph.configure()
         graph.vpush(frame)
-        return cast(SideDataContainer, graph.vpull().side_data)
+        known: Any = graph.vpull()  # PyAV's stubs name its type otherwise in 18 than in 19
+        return cast(SideDataContainer, known.side_data)
 
 
 class RgbConverter:
