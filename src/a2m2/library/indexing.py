@@ -79,7 +79,8 @@ def index_collection(
     """Make or renew the index of a collection.
 
     A content that any shard holds is not described again, whatever its clip is called and wherever it lies now. Killed
-    at any time, the same call goes on with the shard that it was at and ends with the same bytes.
+    at any time, the same call goes on with the shard that it was at and ends with the same bytes; on a GPU, with the
+    same but for last digits.
 
     Args:
         place: folder with clips at any depth, or a manifest.
