@@ -28,7 +28,7 @@ def test_without_a_gpu_its_columns_stay_empty(
         "motion-small, from decoded frames",
         "motion-small, encoder alone",
     ]
-    assert [row[1] for row in episodes.rows] == [3, 30]
+    assert [row[1] for row in episodes.rows] == [3, 15]
     for table, measured in ((training, 1), (encoding, 1), (episodes, 2)):
         for row in table.rows:
             assert float(row[measured] or 0) > 0

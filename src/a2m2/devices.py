@@ -25,6 +25,8 @@ GPU_CLIPS = 16
 """Clips that a GPU encodes at a time: 128 frames of 8 each fill it, and are 77 MB as floats of 224 × 224."""
 
 _encoding = threading.Lock()
+_idle_streams: list[torch.cuda.Stream] = []
+"""Used again and again: torch keeps memory for each."""
 
 
 def find_device(name: str) -> torch.device:
@@ -120,20 +122,18 @@ def to_host(*tensors: Tensor) -> tuple[Tensor, ...]:
     return pinned
 
 
-class _Own(threading.local):
-    stream: torch.cuda.Stream | None = None
-
-
-_own = _Own()
-
-
 @contextmanager
 def own_stream(device: torch.device) -> Iterator[None]:
-    """Work on a GPU in a queue of this thread, so that it waits for nobody else's; nothing on the CPU."""
+    """Work on a GPU in a queue that no other thread uses meanwhile, so that it waits for nobody; nothing on the CPU."""
     if device.type == "cpu":
         yield
         return
-    if _own.stream is None:
-        _own.stream = torch.cuda.Stream()
-    with torch.cuda.stream(_own.stream):
-        yield
+    try:
+        stream = _idle_streams.pop()
+    except IndexError:
+        stream = torch.cuda.Stream()
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        _idle_streams.append(stream)

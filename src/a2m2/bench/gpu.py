@@ -56,8 +56,11 @@ PROTOCOLS = (
 )
 """Episodes, and whether each pair of videos is scored once for all of them."""
 
-_SHARED = 10
+_SHARED = 5
 """Times as many episodes where pairs are shared."""
+
+_BLOCK = 50
+"""Episodes that a thread takes at a time: so many for each before the clock runs."""
 
 Encode = Callable[[list[Clip]], object]
 
@@ -184,12 +187,12 @@ def episode_rates(gpu: torch.device | None, *, num_episodes: int) -> FigureTable
         source = FixedSource(whole[torch.arange(protocol.videos)])
         contestant = Contestant("a2", source, A2Matcher(num_threads=1))
         timed = partial(_ms_an_episode, contestant, protocol)
-        timed(50, CPU, share=False)
+        timed(_BLOCK * _cores(), CPU, share=False)
         here, lines = timed(number, CPU, share=share)
         there: float | None = None
         same: Cell = None
         if gpu is not None:
-            timed(50, gpu, share=False)
+            timed(_BLOCK * _cores(), gpu, share=False)
             there, others = timed(number, gpu, share=share)
             same = "yes" if lines == others else "NO"
         name = f"{protocol}{', pairs shared' if share else ''}"
@@ -260,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cpu-clips", type=int, default=16, help="clips that the CPU encodes (16)")
     parser.add_argument("--gpu-clips", type=int, default=512, help="clips that the GPU encodes (512)")
     parser.add_argument(
-        "--episodes", type=int, default=1000, help="episodes, ten times as many shared (1000)"
+        "--episodes", type=int, default=2000, help="episodes, five times as many shared (2000)"
     )
     return parser
 
