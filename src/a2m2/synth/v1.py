@@ -20,8 +20,11 @@ V1_SEED = 1
 V1_DEFINITIONS: dict[Stratum, str] = {"sets": "3365ccc879d06783", "sequences": "b39922b7cb9ffefa"}
 """Digest of the hundred class definitions of each stratum."""
 
-V1_VIDEO_LIBRARIES = "PyAV 18.1.0, libavcodec 62.28.102, libswscale 9.5.102"
-"""The builds of FFmpeg's libraries with which the decoded digests were taken."""
+V1_VIDEO_LIBRARIES = (
+    "PyAV 18.1.0, libavcodec 62.28.102, libswscale 9.5.102",
+    "PyAV 19.0.2, libavcodec 63.1.102, libswscale 10.1.102",
+)
+"""The builds of FFmpeg's libraries of which each gives the decoded digests."""
 
 
 @dataclass(frozen=True)
