@@ -349,6 +349,19 @@ def test_threads_hear_only_their_own_file(whole: dict[str, Whole], tmp_path: Pat
     assert av.logging.get_level() is None
 
 
+def test_a_reading_that_is_left_puts_the_log_level_back(whole: dict[str, Whole], tmp_path: Path) -> None:
+    path = _written(tmp_path / "clip.mp4", whole["clip.mp4"].data)
+    frames = iter_frames(path)
+    next(frames)
+    others = iter_frames(path)
+    next(others)
+    assert av.logging.get_level() == av.logging.ERROR
+    frames.close()
+    assert av.logging.get_level() == av.logging.ERROR
+    del others
+    assert av.logging.get_level() is None
+
+
 def test_a_log_level_of_the_user_stays(whole: dict[str, Whole], tmp_path: Path) -> None:
     path = _written(tmp_path / "clip.mp4", whole["clip.mp4"].data)
     av.logging.set_level(av.logging.VERBOSE)

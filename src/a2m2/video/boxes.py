@@ -7,6 +7,7 @@ boxes again. What cannot be found is left out: whether a file is a video at all 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ _OTHER_NAMES = {b"stz2": b"stsz", b"co64": b"stco"}
 _NEVER_MISREAD = (b"edts", b"elst", b"stss")
 # Names one bit from each other (stsc from stss): a box that is there twice is another one, misread.
 _NEVER_TWICE = (b"stts", b"ctts", b"stsc")
+_MISREAD = {
+    (int.from_bytes(known, "big") ^ 1 << bit).to_bytes(4, "big"): known
+    for known in _NEVER_MISREAD
+    for bit in range(32)
+}
+"""Names one bit from those that must not be misread."""
 _CLAIMING = _FOLDERS | {b"traf", b"moov", b"moof", b"udta", b"mvex"}
 _HEADERS = frozenset({b"moov", b"moof"})
 # Deeper than FFmpeg enters boxes.
@@ -67,9 +74,8 @@ def track_boxes(body: bytes) -> Boxes:
     """Boxes of a track, of several with one name the first; raises ValueError as `read_track`."""
     boxes: Boxes = {}
     for name, content in split(body):
-        for known in _NEVER_MISREAD:
-            if name not in _NEVER_TWICE and (number(name, 0) ^ number(known, 0)).bit_count() == 1:
-                raise ValueError(f"a box is named {name!r} instead of {known!r}")
+        if name in _MISREAD and name not in _NEVER_TWICE:
+            raise ValueError(f"a box is named {name!r} instead of {_MISREAD[name]!r}")
         name = _OTHER_NAMES.get(name, name)
         for inner, held in (track_boxes(content) if name in _FOLDERS else {name: content}).items():
             if inner in boxes and inner in _NEVER_TWICE:
@@ -108,12 +114,17 @@ def columns(boxes: Boxes, name: bytes, types: str) -> list[Int[np.ndarray, "row"
     if name not in boxes:
         raise ValueError(f"{name.decode()} is missing")
     body = boxes[name]
-    row = np.dtype([(str(place), f">{kind}") for place, kind in enumerate(types.split())])
+    row = _row(types)
     num_rows, room = number(body, 4), max(len(body) - 8, 0) // row.itemsize
     if num_rows > room:
         raise ValueError(f"{name.decode()} has room for {room} entries of {num_rows}")
     table = np.frombuffer(body, row, num_rows, offset=8)
     return [table[column].astype(np.int64) for column in row.names or ()]
+
+
+@lru_cache
+def _row(types: str) -> np.dtype[np.void]:
+    return np.dtype([(str(place), f">{kind}") for place, kind in enumerate(types.split())])
 
 
 def _num_claimed(body: bytes, depth: int, *, is_sound: bool) -> int:

@@ -13,7 +13,14 @@ import av
 
 from a2m2.errors import DecodeError
 from a2m2.video import limits
-from a2m2.video.damage import FFmpegLog, Message, last_message, reported_damage, reported_excess
+from a2m2.video.damage import (
+    Listening,
+    Message,
+    last_message,
+    messages_here,
+    reported_damage,
+    reported_excess,
+)
 from a2m2.video.groups import group_starts, needed_groups, stands_alone
 from a2m2.video.metadata import CODECS, only_pixels
 from a2m2.video.picture import UPRIGHT, lay
@@ -95,6 +102,7 @@ class VideoFile:
         check_readable(path)
         self.path = path
         self._container, self._stream = open_video(path)
+        self._listening = Listening()
         self._format, self._decoder_name = self._container.format.name, self._stream.codec_context.name
         self._is_timed_by_storage = self._format in _WITHOUT_PRESENTATION_TIMES
         time_base = self._stream.time_base or Fraction(1)
@@ -124,24 +132,25 @@ class VideoFile:
 
     def close(self) -> None:
         self._container.close()
+        self._listening.stop()
 
     def frames(self) -> Iterator[Shown]:
         ticks: list[int] = []
         latest: int | None = None
         size: tuple[int, int] | None = None
-        num, den = self._time_base.numerator, self._time_base.denominator
+        hidden, num, den = self._hidden, self._time_base.numerator, self._time_base.denominator
         for frame in self._decoded(self._packets()):
-            if frame.pts in self._hidden and not ticks:
+            if hidden and not ticks and frame.pts in hidden:
                 # cut frames may come out before the first whole one
                 latest = frame.pts if latest is None else max(frame.pts, latest)
                 continue
             latest = self._tick_of(frame, len(ticks), latest)
-            if latest in self._hidden:
+            if latest in hidden:
                 continue
             if size != (frame.width, frame.height):
                 size = self._checked_size(frame, size, len(ticks))
             ticks.append(latest)
-            yield Shown((ticks[-1] - ticks[0]) * num / den, frame)
+            yield Shown((latest - ticks[0]) * num / den, frame)
         num_skipped = max(len(self._ticks) - len(ticks), 0)
         if self.codec in _ONE_PICTURE_A_PACKET and ticks != self._ticks[num_skipped:]:
             self._fail(f"{len(ticks)} frames can be decoded of {len(self._ticks)} stored")
@@ -248,7 +257,8 @@ class VideoFile:
         """Frames as they come out, up to where something is wrong.
 
         One packet at a time: a decoder whose frames are held back takes fresh memory for the next ones, and loses
-        more by that than listening to FFmpeg costs.
+        more by that than listening to FFmpeg costs. One loop: the decoder pushes our code out of the caches, so that
+        every call more a packet takes microseconds.
         """
         position, seconds = 0, 0.0
         start = monotonic()
@@ -269,12 +279,12 @@ class VideoFile:
             is_hidden = packet.is_discard
             if packet.is_corrupt:
                 self._fail(f"{_damage_at(position)} (incomplete packet)")
-            if packet.pts in self._hidden:
+            if self._hidden and packet.pts in self._hidden:
                 packet = _copied(packet, bytes(packet))
             if self._decoder_name in CODECS:
                 data, orientation = only_pixels(self._decoder_name, bytes(packet))
                 packet = _copied(packet, data) if len(data) < packet.size else packet
-        with FFmpegLog() as messages:
+        with messages_here() as messages:
             try:
                 frames = self._stream.codec_context.decode(packet)
             except av.FFmpegError as error:
@@ -284,12 +294,13 @@ class VideoFile:
         for frame in frames:
             if frame.is_corrupt and frame.pts not in self._hidden:
                 self._fail(f"{_damage_at(position)} (the decoder concealed errors)")
-            lay(frame, orientation)
+            if orientation is not UPRIGHT:
+                lay(frame, orientation)
         return frames
 
     def _guarded(self, call: Callable[[], _T], damage: str) -> _T:
         """Run one step of FFmpeg; whatever it complains about becomes a DecodeError that says ``damage``."""
-        with FFmpegLog() as messages:
+        with messages_here() as messages:
             try:
                 result = call()
             except av.FFmpegError as error:
@@ -320,9 +331,10 @@ class VideoFile:
         """When the next frame is shown; by its place among the stored times where it has none of its own."""
         if self._is_timed_by_storage:
             return self._ticks[position] if position < len(self._ticks) else (latest or 0) + 1
-        if frame.pts is None or (latest is not None and frame.pts < latest):
+        tick: int | None = frame.pts
+        if tick is None or (latest is not None and tick < latest):
             self._fail(f"the time of frame {position} is missing or out of order", cure=ENCODE_AGAIN)
-        return int(frame.pts)
+        return tick
 
     def _check_tables(self) -> bool:
         try:

@@ -47,26 +47,52 @@ def decoder_options(codec: str) -> dict[str, str]:
     return options
 
 
-class FFmpegLog:
-    """``with FFmpegLog() as messages``: collect what FFmpeg logs at error level in this thread.
+class Listening:
+    """As long as it lasts, FFmpeg logs errors, and all of them; until `stop`, or until nothing refers to it.
 
-    PyAV's log level is one for the process. It is raised while any thread listens and put back by the last
-    one, so concurrent readers do not deafen each other; nothing that is collected reaches the terminal.
-    FFmpeg must not run threads of its own meanwhile: decoders are opened with one thread. Not to be held
-    across a ``yield``: PyAV hands messages to whoever began to listen last.
+    PyAV's log level is one for the process. It is raised while anyone listens and put back by the last one, so
+    concurrent readers do not deafen each other. To raise it for every packet would cost ten times what it costs to
+    look at the packet's messages, so a video listens from its opening to its closing.
     """
 
-    __slots__ = ("_capture",)
+    __slots__ = ("_is_over",)
+
+    def __init__(self) -> None:
+        self._is_over = False
+        _start_listening()
+
+    def stop(self) -> None:
+        """Put the level back if nobody else listens; a second time does nothing."""
+        if not self._is_over:
+            self._is_over = True
+            _stop_listening()
+
+    __del__ = stop
+
+
+def messages_here() -> av.logging.Capture:
+    """``with messages_here() as messages``: collect what FFmpeg logs in this thread while there is a `Listening`.
+
+    Nothing that is collected reaches the terminal. FFmpeg must not run threads of its own meanwhile: decoders are
+    opened with one thread. Not to be held across a ``yield``: PyAV hands messages to whoever began last.
+    """
+    return av.logging.Capture(local=True)
+
+
+class FFmpegLog:
+    """``with FFmpegLog() as messages``: listen and collect, for something that is done once."""
+
+    __slots__ = ("_capture", "_listening")
 
     def __enter__(self) -> list[Message]:
-        _start_listening()
-        self._capture = av.logging.Capture(local=True)
+        self._listening = Listening()
+        self._capture = messages_here()
         messages: list[Message] = self._capture.__enter__()
         return messages
 
     def __exit__(self, *error: object) -> None:
         self._capture.__exit__(*error)
-        _stop_listening()
+        self._listening.stop()
 
 
 def reported_damage(messages: Iterable[Message], *, sources: Iterable[str]) -> str | None:

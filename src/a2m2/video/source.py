@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -65,12 +66,13 @@ class Source(Protocol):
 def check_readable(path: Path) -> None:
     """Raise DecodeError unless the file or folder exists and may be read."""
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             next(path.iterdir(), None)
-        elif path.exists() and not path.is_file():  # opening a pipe would wait for its other end for ever
+        elif not stat.S_ISREG(kind):  # opening a pipe would wait for its other end for ever
             raise DecodeError(path, "it is neither a file nor a folder", "check the path")
         else:
-            with path.open("rb"):
+            with path.open("rb", buffering=0):
                 pass
     except (FileNotFoundError, NotADirectoryError):
         raise DecodeError(path, "no such file", "check the path") from None

@@ -21,6 +21,9 @@ from jaxtyping import Int
 
 from a2m2.video.boxes import Boxes, clock, columns, number, read_track
 
+Columns = dict[bytes, list[Int[np.ndarray, "row"]]]
+"""Columns of tables by the name of their box."""
+
 _UNKNOWN_DURATIONS = frozenset({0, (1 << 32) - 1, (1 << 64) - 1})
 
 
@@ -37,13 +40,16 @@ def check_tables(path: Path, track_id: int) -> bool:
     if track is None or not number(track[1].get(b"stsz", b""), 8):
         return False
     movie_rate, boxes = track
-    _check_counts(boxes, path.stat().st_size)
-    steps, times = _times(boxes)
+    timed: Columns = {b"stts": columns(boxes, b"stts", "u4 i4")}
+    if b"ctts" in boxes:
+        timed[b"ctts"] = columns(boxes, b"ctts", "u4 i4")
+    _check_counts(boxes, timed, path.stat().st_size)
+    steps, times = _times(timed)
     _check_key_frames(boxes, times)
     return _check_durations(boxes, movie_rate, steps, times)
 
 
-def _check_counts(boxes: Boxes, num_bytes: int) -> None:
+def _check_counts(boxes: Boxes, timed: Columns, num_bytes: int) -> None:
     """All tables are about equally many frames, none of which is larger than the file."""
     sizes = boxes[b"stsz"]
     num_frames = number(sizes, 8)
@@ -53,11 +59,10 @@ def _check_counts(boxes: Boxes, num_bytes: int) -> None:
         (largest,) = (int(column.max()) for column in columns({b"stsz": sizes[4:]}, b"stsz", "u4"))
         if largest > num_bytes:
             raise ValueError(f"a frame has {largest} bytes in a file of {num_bytes}")
-    for name in (b"stts", b"ctts"):
-        if name == b"stts" or name in boxes:
-            num_timed = int(columns(boxes, name, "u4 i4")[0].sum())
-            if num_timed != num_frames:
-                raise ValueError(f"{name.decode()} is about {num_timed} frames of {num_frames}")
+    for name, (counts, _) in timed.items():
+        num_timed = int(counts.sum())
+        if num_timed != num_frames:
+            raise ValueError(f"{name.decode()} is about {num_timed} frames of {num_frames}")
     num_placed, last_run = _num_placed(boxes)
     # The last chunk of several may claim to be as full as the others.
     if not num_frames <= num_placed < num_frames + max(last_run, 1):
@@ -77,13 +82,13 @@ def _num_placed(boxes: Boxes) -> tuple[int, int]:
     return num_placed, int(per_chunk[-1]) if num_chunks > 1 else 0
 
 
-def _times(boxes: Boxes) -> tuple[Int[np.ndarray, "frame"], Int[np.ndarray, "frame"]]:
+def _times(timed: Columns) -> tuple[Int[np.ndarray, "frame"], Int[np.ndarray, "frame"]]:
     """How long the decoder stays at each stored frame, and when the frame is shown, in ticks of the track."""
-    counts, steps = columns(boxes, b"stts", "u4 i4")
+    counts, steps = timed[b"stts"]
     steps = np.repeat(steps, counts)
     times = np.cumsum(steps) - steps
-    if b"ctts" in boxes:
-        counts, delays = columns(boxes, b"ctts", "u4 i4")
+    if b"ctts" in timed:
+        counts, delays = timed[b"ctts"]
         times = times + np.repeat(delays, counts)
     return steps, times
 
