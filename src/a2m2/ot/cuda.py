@@ -148,6 +148,9 @@ def launch(
         max_pivots: after which a problem is given up.
         with_plan: whether plans are wanted.
         kernel: of :func:`kernel_for`.
+
+    Raises:
+        GpuError: Numba and other packages do not go together.
     """
     cost, a, b = inputs
     room = _kernels().room_for(a.shape[1], b.shape[1])
@@ -157,9 +160,15 @@ def launch(
     with warnings.catch_warnings():
         # Few problems leave most of a GPU idle; that is the caller's business.
         warnings.filterwarnings("ignore", message=".*under-utilization.*")
-        kernel[len(status), 32, _stream(cost), costs_bytes](
-            *arrays[:3], max_pivots, arrays[3], with_plan, *arrays[4:]
-        )
+        try:
+            kernel[len(status), 32, _stream(cost), costs_bytes](
+                *arrays[:3], max_pivots, arrays[3], with_plan, *arrays[4:]
+            )
+        except AttributeError as error:
+            raise GpuError(
+                f"Numba's CUDA target does not go with what else is installed ({error}); pip install 'a2m2[cuda]' "
+                "takes versions that do"
+            ) from error
 
 
 def _check_place(cost: Tensor) -> None:
