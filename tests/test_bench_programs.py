@@ -124,3 +124,9 @@ def test_cells(cell: float, expected: str) -> None:
 def test_commands_name_no_folder_of_this_machine() -> None:
     given = ["--out", "/home/someone/library", "--sizes", "10", "20", "--json", "/home/someone/s.json"]
     assert command("search", given) == "a2m2 bench search --out library --sizes 10 20"
+
+
+@pytest.mark.parametrize("called", [["a2m2", "bench", "fuzz"], ["fuzz.py"]])
+def test_figures_say_how_they_were_called(called: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [*called, "--seed", "3", "--json", "a.json"])
+    assert command("fuzz") == command("fuzz", ["--seed", "3"]) == "a2m2 bench fuzz --seed 3"

@@ -183,7 +183,8 @@ CURVES = (
         doubled(4, 6),
         _frames,
         "1",
-        "windows at two scales are as many as frames, and each has one covariance and one root of fixed size",
+        "windows at two scales are about twice as many as frames, each with a covariance and a root of fixed size; "
+        "above 1 where these matrices, 8 MB at 128 frames, leave the caches (inferred)",
     ),
     Curve(
         "candidates-gram",

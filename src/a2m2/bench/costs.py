@@ -36,6 +36,8 @@ def measure(curve: Curve, sizes: Sequence[int], rounds: int) -> list[float]:
     """Least processor seconds of each size."""
     with torch.inference_mode():
         works = [curve.prepare(size) for size in sizes]
+        for work in works:
+            work()  # the first call compiles and fills caches
         repeats = [max(1, int(_LEAST_SECONDS / _seconds(work, 1))) for work in works]
         best = [float("inf")] * len(works)
         for _ in range(min(rounds, curve.most_rounds)):

@@ -129,6 +129,8 @@ def command(name: str, arguments: Sequence[str] | None = None) -> str:
         arguments: as its ``main`` got them; None for those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and given[:2] == ["bench", name]:  # by 'a2m2 bench NAME'
+        del given[:2]
     if "--json" in given:
         place = given.index("--json")
         del given[place : place + 2]
