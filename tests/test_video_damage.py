@@ -465,6 +465,7 @@ def test_a_bit_of_a_table_is_noticed_where_anything_contradicts_it(
         pytest.param(
             "clip", "elst", 2, 200, r"an edit of 200 ticks hides the end of a track of 625", id="cut"
         ),
+        pytest.param("clip", "elst", -2, 12, "elst has 4 bytes, expected 8 before its rows", id="elst-short"),
         pytest.param("clip", "elst", 3, 10240, "an edit hides the start, and ends at tick", id="start"),
         pytest.param("clip", "mdhd", 0, 1 << 24, r"mdhd has 24 bytes, expected 36", id="mdhd-version"),
         pytest.param("clip", "mdhd", -1, 0x6D646865, "mdhd has 0 bytes", id="mdhd-name"),

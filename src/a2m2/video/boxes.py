@@ -6,17 +6,19 @@ boxes again. What cannot be found is left out: whether a file is a video at all 
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Int
+from typing import TypeAlias
 
 from a2m2.video import limits
 
 Boxes = dict[bytes, bytes]
 """What the boxes of a track hold, by name, at whatever depth they lie."""
+
+Column: TypeAlias = "array[int]"
+"""Numbers of a table, one a row."""
 
 _FOLDERS = frozenset({b"trak", b"edts", b"mdia", b"minf", b"stbl"})
 _OTHER_NAMES = {b"stz2": b"stsz", b"co64": b"stco"}
@@ -105,26 +107,31 @@ def clock(boxes: Boxes, name: bytes) -> tuple[int, int]:
     return number(body, 12), number(body, 16 + gap)
 
 
-def columns(boxes: Boxes, name: bytes, types: str) -> list[Int[np.ndarray, "row"]]:
-    """A table by columns of these numpy types; after version and flags it says how many rows it has.
+def columns(boxes: Boxes, name: bytes, kinds: str) -> list[Column]:
+    """A table by columns of 32 bits; after version and flags it says how many rows it has.
+
+    Args:
+        boxes: of a track.
+        name: of the box.
+        kinds: of the columns, ``I`` unsigned and ``i`` signed.
 
     Raises:
         ValueError: the box is missing or smaller than its table.
     """
     if name not in boxes:
         raise ValueError(f"{name.decode()} is missing")
-    body = boxes[name]
-    row = _row(types)
-    num_rows, room = number(body, 4), max(len(body) - 8, 0) // row.itemsize
+    body, width = boxes[name], len(kinds)
+    if len(body) < 8:
+        raise ValueError(f"{name.decode()} has {len(body)} bytes, expected 8 before its rows")
+    num_rows, room = number(body, 4), max(len(body) - 8, 0) // (4 * width)
     if num_rows > room:
         raise ValueError(f"{name.decode()} has room for {room} entries of {num_rows}")
-    table = np.frombuffer(body, row, num_rows, offset=8)
-    return [table[column].astype(np.int64) for column in row.names or ()]
-
-
-@lru_cache
-def _row(types: str) -> np.dtype[np.void]:
-    return np.dtype([(str(place), f">{kind}") for place, kind in enumerate(types.split())])
+    words = body[8 : 8 + 4 * width * num_rows]
+    table = {kind: array(kind, words) for kind in set(kinds)}
+    if sys.byteorder == "little":
+        for column in table.values():
+            column.byteswap()
+    return [table[kind][place::width] for place, kind in enumerate(kinds)]
 
 
 def _num_claimed(body: bytes, depth: int, *, is_sound: bool) -> int:

@@ -13,15 +13,14 @@ long as the order holds, for rates may vary. What bits can do so is measured in 
 
 from __future__ import annotations
 
-from itertools import pairwise
+from array import array
+from itertools import accumulate, pairwise
+from operator import add
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int
+from a2m2.video.boxes import Boxes, Column, clock, columns, number, read_track
 
-from a2m2.video.boxes import Boxes, clock, columns, number, read_track
-
-Columns = dict[bytes, list[Int[np.ndarray, "row"]]]
+Columns = dict[bytes, list[Column]]
 """Columns of tables by the name of their box."""
 
 _UNKNOWN_DURATIONS = frozenset({0, (1 << 32) - 1, (1 << 64) - 1})
@@ -29,6 +28,9 @@ _UNKNOWN_DURATIONS = frozenset({0, (1 << 32) - 1, (1 << 64) - 1})
 
 def check_tables(path: Path, track_id: int) -> bool:
     """Check the tables of a track.
+
+    Plain loops: a decoder that ran before has pushed everything else out of the caches, and of a short clip each call
+    of numpy would cost more than what it computes.
 
     Returns:
         Whether FFmpeg gives all its frames, hidden ones too, times in the order shown: true of one edit.
@@ -40,9 +42,9 @@ def check_tables(path: Path, track_id: int) -> bool:
     if track is None or not number(track[1].get(b"stsz", b""), 8):
         return False
     movie_rate, boxes = track
-    timed: Columns = {b"stts": columns(boxes, b"stts", "u4 i4")}
+    timed = {b"stts": columns(boxes, b"stts", "Ii")}
     if b"ctts" in boxes:
-        timed[b"ctts"] = columns(boxes, b"ctts", "u4 i4")
+        timed[b"ctts"] = columns(boxes, b"ctts", "Ii")
     _check_counts(boxes, timed, path.stat().st_size)
     steps, times = _times(timed)
     _check_key_frames(boxes, times)
@@ -53,14 +55,13 @@ def _check_counts(boxes: Boxes, timed: Columns, num_bytes: int) -> None:
     """All tables are about equally many frames, none of which is larger than the file."""
     sizes = boxes[b"stsz"]
     num_frames = number(sizes, 8)
-    if not number(
-        sizes, 4
-    ):  # else all frames have this size, or it is stz2, whose sizes have 16 bits at most
-        (largest,) = (int(column.max()) for column in columns({b"stsz": sizes[4:]}, b"stsz", "u4"))
+    # Else all frames have this size, or it is stz2, whose sizes have 16 bits at most.
+    if not number(sizes, 4):
+        largest = max(columns({b"stsz": sizes[4:]}, b"stsz", "I")[0])
         if largest > num_bytes:
             raise ValueError(f"a frame has {largest} bytes in a file of {num_bytes}")
     for name, (counts, _) in timed.items():
-        num_timed = int(counts.sum())
+        num_timed = sum(counts)
         if num_timed != num_frames:
             raise ValueError(f"{name.decode()} is about {num_timed} frames of {num_frames}")
     num_placed, last_run = _num_placed(boxes)
@@ -71,71 +72,86 @@ def _check_counts(boxes: Boxes, timed: Columns, num_bytes: int) -> None:
 
 def _num_placed(boxes: Boxes) -> tuple[int, int]:
     """How many frames the chunks hold, and how many of them the last of several; 0 for a lone chunk."""
-    first, per_chunk, _ = columns(boxes, b"stsc", "u4 u4 u4")
+    first, per_chunk, _ = columns(boxes, b"stsc", "III")
     num_chunks = number(boxes.get(b"stco", b""), 4)
-    starts = [*first.tolist(), num_chunks + 1]
+    starts = [*first, num_chunks + 1]
     if starts[0] != 1 or any(late <= early for early, late in pairwise(starts)):
         raise ValueError(f"stsc counts chunks {starts[:-1][:4]} of {num_chunks}")
-    num_placed = int(
-        sum((late - early) * n for (early, late), n in zip(pairwise(starts), per_chunk, strict=True))
-    )
-    return num_placed, int(per_chunk[-1]) if num_chunks > 1 else 0
+    num_placed = sum((late - early) * n for (early, late), n in zip(pairwise(starts), per_chunk, strict=True))
+    return num_placed, per_chunk[-1] if num_chunks > 1 else 0
 
 
-def _times(timed: Columns) -> tuple[Int[np.ndarray, "frame"], Int[np.ndarray, "frame"]]:
+def _times(timed: Columns) -> tuple[Column, Column]:
     """How long the decoder stays at each stored frame, and when the frame is shown, in ticks of the track."""
-    counts, steps = timed[b"stts"]
-    steps = np.repeat(steps, counts)
-    times = np.cumsum(steps) - steps
+    steps = _repeated(*timed[b"stts"])
+    times = array("q", accumulate(steps, initial=0))
+    times.pop()
     if b"ctts" in timed:
-        counts, delays = timed[b"ctts"]
-        times = times + np.repeat(delays, counts)
+        times = array("q", map(add, times, _repeated(*timed[b"ctts"])))
     return steps, times
 
 
-def _check_key_frames(boxes: Boxes, times: Int[np.ndarray, "frame"]) -> None:
+def _repeated(counts: Column, values: Column) -> Column:
+    repeated = array("q")
+    for count, value in zip(counts, values, strict=True):
+        repeated.extend(array("q", (value,)) * count)
+    return repeated
+
+
+def _check_key_frames(boxes: Boxes, times: Column) -> None:
     """What is stored before a key frame is shown before it; FFmpeg stops at one behind the end of an edit."""
     if b"stss" not in boxes:
         return
-    keys = columns(boxes, b"stss", "u4")[0] - 1
-    if len(keys) and (keys[0] < 0 or keys[-1] >= len(times) or bool((np.diff(keys) <= 0).any())):
+    keys = columns(boxes, b"stss", "I")[0]
+    if keys and (
+        keys[0] < 1 or keys[-1] > len(times) or any(late <= early for early, late in pairwise(keys))
+    ):
         raise ValueError(f"stss does not name key frames in order from 1 to {len(times)}")
-    later = keys[keys > 0]
-    if bool((times[later] < np.maximum.accumulate(times)[later - 1]).any()):
+    latest = array("q", accumulate(times, max))
+    if any(key > 1 and times[key - 1] < latest[key - 2] for key in keys):
         raise ValueError("a key frame is shown before a frame that is stored before it")
 
 
-def _check_durations(
-    boxes: Boxes, movie_rate: int, steps: Int[np.ndarray, "frame"], times: Int[np.ndarray, "frame"]
-) -> bool:
+def _edits(boxes: Boxes) -> tuple[Column, Column]:
+    """How long edits last, in ticks of the whole file, and where they begin, in those of the track; -1 is a pause."""
+    if boxes[b"elst"][:1] != b"\1":
+        durations, starts, _ = columns(boxes, b"elst", "Iii")
+        return durations, starts
+    high, low, start_high, start_low, _ = columns(boxes, b"elst", "IIiIi")
+    durations = array("Q", ((one << 32) + other for one, other in zip(high, low, strict=True)))
+    return durations, array(
+        "q", ((one << 32) + other for one, other in zip(start_high, start_low, strict=True))
+    )
+
+
+def _check_durations(boxes: Boxes, movie_rate: int, steps: Column, times: Column) -> bool:
     """The durations of frames, media, track and edit agree; returns as `check_tables`."""
     rate, media = clock(boxes, b"mdhd")
     if not 0 < rate < 1 << 31 or not movie_rate:
         raise ValueError(f"there are {rate} ticks a second in mdhd, {movie_rate} in mvhd")
-    total, longest = int(steps.sum()), int(steps.max())
+    total, longest = sum(steps), max(steps)
     if len(steps) > 1 and not longest:
         raise ValueError("all frames last 0 ticks")
     if media not in _UNKNOWN_DURATIONS and total > 2 * media + longest:
         raise ValueError(f"its frames last {total} ticks in a track of {media}")
     if b"elst" not in boxes:
         return True
-    is_wide = boxes[b"elst"][:1] == b"\1"
-    durations, starts, _, _ = columns(boxes, b"elst", "u8 i8 i2 i2" if is_wide else "u4 i4 i2 i2")
-    shown = starts >= 0  # the others are pauses
-    if shown.sum() != 1 or not durations[shown][0]:
+    durations, starts = _edits(boxes)
+    shown = [place for place, start in enumerate(starts) if start >= 0]  # the others are pauses
+    if len(shown) != 1 or not durations[shown[0]]:
         return False
-    duration, start = int(durations[shown][0]), int(starts[shown][0])
-    end, first, last = start + round(duration * rate / movie_rate), int(times.min()), int(times.max())
+    duration, start = durations[shown[0]], starts[shown[0]]
+    end, first, last = start + round(duration * rate / movie_rate), min(times), max(times)
     if (first < start or last >= end) and last - first > max(total, media) + longest:
         raise ValueError(f"frames are shown over {last - first} ticks in a track of {max(total, media)}")
     if last >= end:
         _, track = clock(boxes, b"tkhd")
-        if track not in _UNKNOWN_DURATIONS and min(abs(track - duration), abs(track - durations.sum())) > 2:
+        if track not in _UNKNOWN_DURATIONS and min(abs(track - duration), abs(track - sum(durations))) > 2:
             raise ValueError(f"an edit of {duration} ticks hides the end of a track of {track}")
         if media not in _UNKNOWN_DURATIONS and total > media + longest // 2:
             raise ValueError(f"an edit hides the end, and frames last {total} ticks in a track of {media}")
     # Of frames that last differently, the one shown last need not be as short as the one stored last.
-    slack = 2 * rate / movie_rate + (longest if longest > int(steps.min()) else 0)
+    slack = 2 * rate / movie_rate + (longest if longest > min(steps) else 0)
     if first < start and end > last + longest + slack:
         raise ValueError(f"an edit hides the start, and ends at tick {end} of {last + longest}")
     return True
