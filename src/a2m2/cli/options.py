@@ -23,9 +23,7 @@ Overrides = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 Threads = Annotated[
     int | None,
-    typer.Option(
-        "--threads", min=1, help="Threads to use; all cores when not given. Results do not depend on it."
-    ),
+    typer.Option("--threads", min=1, help="Threads to use; 2 when not given. Results do not depend on it."),
 ]
 Cache = Annotated[
     Path | None,
