@@ -21,6 +21,7 @@ from a2m2.bench.figures import read_figures
 from a2m2.bench.ot_problems import FAMILIES, walks
 from a2m2.ot import TransportError, TransportPlan, UncertifiedError, solve
 from a2m2.ot import cuda as gpu
+from a2m2.ot.plan import DeviceResults
 from ot_cuda_cases import CASES, Problems, problems, refused
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -136,6 +137,31 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("a2m2.ot.warp_kernel", raising=False)
     with pytest.raises(gpu.GpuError, match=r"pip install 'a2m2\[cuda\]'"):
         gpu.solve(*problems(CASES["walks, 3 by 4"]))
+
+
+class Incompatible:
+    """A kernel that Numba cannot compile beside what else is installed."""
+
+    def __getitem__(self, size: object) -> None:
+        raise AttributeError("module 'numpy' has no attribute 'row_stack'")
+
+
+def test_packages_that_do_not_go_together_are_named() -> None:
+    cost, a, b = problems(CASES["walks, 3 by 4"])
+    room = len(cost)
+    results = DeviceResults(
+        plan=cost.new_empty((room, 0, 0)),
+        value=cost.new_empty(room),
+        u=torch.empty_like(a),
+        v=torch.empty_like(b),
+        evidence=cost.new_empty((3, room)),
+        flags=torch.empty((2, room), dtype=torch.uint8),
+    )
+    status = torch.empty(room, dtype=torch.uint8)
+    with pytest.raises(
+        gpu.GpuError, match=r"does not go with what else is installed \(.*row_stack'\); pip install"
+    ):
+        gpu.launch((cost.view(-1), a, b), results, status, 10, with_plan=False, kernel=Incompatible())
 
 
 def there(batch: Problems, device: str) -> Problems:

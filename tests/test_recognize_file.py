@@ -185,6 +185,15 @@ def test_content_that_does_not_fit_together(forge: Callable[..., Path]) -> None:
             Recognizer.load(forge(change))
 
 
+def test_an_endless_digest_makes_no_endless_message(forge: Callable[..., Path]) -> None:
+    def lengthen(header: dict[str, object], tensors: dict[str, torch.Tensor]) -> None:
+        header["weights_digest"] = "x" * 9000
+
+    with pytest.raises(WeightsError, match=r"was made with motion-filters of weights x+ … x+, but") as caught:
+        Recognizer.load(forge(lengthen))
+    assert len(str(caught.value)) < 800
+
+
 def test_a_place_that_cannot_be_written(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="it is a folder"):

@@ -144,7 +144,7 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on: processor, cores that this process may use, versions."""
     from a2m2.versions import versions
 
-    return {"processor": _processor(), "cores": _cores(), "system": platform.system(), "versions": versions()}
+    return {"processor": _processor(), "cores": cores(), "system": platform.system(), "versions": versions()}
 
 
 def write_figures(path: Path | None, tables: Sequence[FigureTable], **figures: Any) -> None:
@@ -171,7 +171,8 @@ def read_figures(path: Path) -> tuple[list[FigureTable], dict[str, Any]]:
     return tables, content
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

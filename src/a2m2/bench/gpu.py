@@ -13,7 +13,6 @@ columns stay empty. With an H100 and 16 cores it takes about two minutes.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +22,7 @@ from statistics import median
 import torch
 
 from a2m2.bench.episodes import Protocol, simulated_descriptors
-from a2m2.bench.figures import Cell, FigureTable, command, write_figures
+from a2m2.bench.figures import Cell, FigureTable, command, cores, write_figures
 from a2m2.bench.options import measurement_parser
 from a2m2.bench.train_step import run as train_steps
 from a2m2.config import load
@@ -93,7 +92,7 @@ def training(
         tuple(rows),
         note=f"One batch of 4 clips, or one episode of 5 ways, 1 shot, 1 query; medians of {cpu_steps - 1} and "
         f"{gpu_steps - 1} steps after a first. float32 but for 'bf16' (bf16-mixed); here torch rounds factors of "
-        f"convolutions on a GPU to TF32. CPU: {_cores()} cores.",
+        f"convolutions on a GPU to TF32. CPU: {cores()} cores.",
     )
 
 
@@ -127,7 +126,7 @@ def encoding_rates(
         "Encoding",
         ("network", "CPU, ms a clip", "GPU, ms a clip", "times faster"),
         tuple(rows),
-        note=f"float32, convolutions too. {cpu_clips} clips one by one on {_cores()} cores, {gpu_clips} clips "
+        note=f"float32, convolutions too. {cpu_clips} clips one by one on {cores()} cores, {gpu_clips} clips "
         f"{GPU_CLIPS} at a time on the GPU, as many threads as cores for either. 'From decoded frames': 240 × 320 "
         "pixels are scaled and cut by these threads first, and descriptors brought back.",
     )
@@ -168,13 +167,13 @@ def _ms_a_clip(encode: Encode, clip: Clip, number: int, device: torch.device) ->
 
     def all_of_them(batches: Sequence[list[Clip]]) -> float:
         start = time.perf_counter()
-        for _ in map_in_threads(encode, batches, num_threads=_cores()):
+        for _ in map_in_threads(encode, batches, num_threads=cores()):
             pass
         if device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    all_of_them(batches[: _cores()])
+    all_of_them(batches[: cores()])
     return 1e3 * all_of_them(batches) / (size * len(batches))
 
 
@@ -187,12 +186,12 @@ def episode_rates(gpu: torch.device | None, *, num_episodes: int) -> FigureTable
         source = FixedSource(whole[torch.arange(protocol.videos)])
         contestant = Contestant("a2", source, A2Matcher(num_threads=1))
         timed = partial(_ms_an_episode, contestant, protocol)
-        timed(_BLOCK * _cores(), CPU, share=False)
+        timed(_BLOCK * cores(), CPU, share=False)
         here, lines = timed(number, CPU, share=share)
         there: float | None = None
         same: Cell = None
         if gpu is not None:
-            timed(_BLOCK * _cores(), gpu, share=False)
+            timed(_BLOCK * cores(), gpu, share=False)
             there, others = timed(number, gpu, share=share)
             same = "yes" if lines == others else "NO"
         name = f"{protocol}{', pairs shared' if share else ''}"
@@ -201,7 +200,7 @@ def episode_rates(gpu: torch.device | None, *, num_episodes: int) -> FigureTable
         "Evaluation from descriptors",
         ("episodes", "number", "CPU, ms each", "GPU, ms each", "times faster", "same records"),
         tuple(rows),
-        note=f"n = {whole.values.shape[1]}, D = {whole.values.shape[2]}, {_cores()} threads. GPU: cosines there, "
+        note=f"n = {whole.values.shape[1]}, D = {whole.values.shape[2]}, {cores()} threads. GPU: cosines there, "
         "transport on the cores. 'Pairs shared': each pair of videos is scored once for all episodes.",
     )
 
@@ -215,7 +214,7 @@ def _ms_an_episode(
         [contestant],
         protocol.sampler().episode,
         number,
-        num_threads=_cores(),
+        num_threads=cores(),
         share=share,
         device=device,
     )
@@ -225,10 +224,6 @@ def _ms_an_episode(
 
 def _ratio(slow: float | None, fast: float | None) -> float | None:
     return None if slow is None or fast is None else slow / fast
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
